@@ -1,0 +1,23 @@
+#include "common/error.h"
+
+namespace crossrank {
+
+const char* ErrorCodeName(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+      return "ERR_INVALID_ARGUMENT";
+    case ErrorCode::kModelNotFound:
+      return "ERR_MODEL_NOT_FOUND";
+    case ErrorCode::kModelInvalid:
+      return "ERR_MODEL_INVALID";
+    case ErrorCode::kModelUnsupported:
+      return "ERR_MODEL_UNSUPPORTED";
+    case ErrorCode::kClosed:
+      return "ERR_CLOSED";
+    case ErrorCode::kRuntime:
+      return "ERR_RUNTIME";
+  }
+  return "ERR_RUNTIME";
+}
+
+}  // namespace crossrank

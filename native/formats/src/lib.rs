@@ -1,0 +1,12 @@
+//! Everything in crossrank that parses bytes from outside, behind the C ABI of `crossrank_formats.h`.
+//!
+//! Each module has a safe Rust interface, which its tests use; `ffi` alone touches raw pointers.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod ffi;
+mod json;
+mod safetensors;
+mod status;
+#[cfg(test)]
+mod test_bytes;
+mod tokenizer;

@@ -1,0 +1,79 @@
+#include "tokenizer/tokenizer.h"
+
+#include <utility>
+
+#include "common/error.h"
+#include "common/mapped_file.h"
+#include "formats/formats_error.h"
+
+namespace crossrank {
+
+EncodedBatch::EncodedBatch(EncodedBatch&& other) noexcept : batch_(std::exchange(other.batch_, {})) {}
+
+EncodedBatch& EncodedBatch::operator=(EncodedBatch&& other) noexcept {
+  std::swap(batch_, other.batch_);
+  return *this;
+}
+
+Span<const uint32_t> EncodedBatch::row(size_t index) const {
+  const uint64_t begin = batch_.row_starts[index];
+  return {batch_.ids + begin, static_cast<size_t>(batch_.row_starts[index + 1] - begin)};
+}
+
+Span<const uint32_t> EncodedBatch::ids() const {
+  if (batch_.row_starts == nullptr) return {};
+  return {batch_.ids, static_cast<size_t>(batch_.row_starts[batch_.rows])};
+}
+
+Span<const uint64_t> EncodedBatch::row_starts() const {
+  if (batch_.row_starts == nullptr) return {};
+  return {batch_.row_starts, batch_.rows + 1};
+}
+
+Tokenizer Tokenizer::Load(const std::string& path, bool literal_special_tokens) {
+  const MappedFile file(path);
+  const uint32_t flags = literal_special_tokens ? CR_TOKENIZER_LITERAL_SPECIAL_TOKENS : 0;
+  cr_tokenizer* handle = nullptr;
+  cr_error error;
+  ThrowIfUnreadable(cr_tokenizer_load(file.data(), file.size(), flags, &handle, &error), error, path);
+  return Tokenizer(handle, path);
+}
+
+EncodedBatch Tokenizer::Encode(const std::string_view* texts, size_t count) const {
+  std::vector<cr_text> views;
+  views.reserve(count);
+  for (size_t i = 0; i < count; i++) views.push_back(ToText(texts[i]));
+  EncodedBatch out;
+  cr_error error;
+  const cr_status status = cr_tokenizer_encode(handle_.get(), views.data(), count, &out.batch_, &error);
+  if (status == CR_OK) return out;
+  const bool callers_fault = status == CR_INVALID_UTF8 || status == CR_INVALID_ARGUMENT;
+  const std::string text = error.index == CR_NO_INDEX ? "" : ": text " + std::to_string(error.index);
+  throw Error(callers_fault ? ErrorCode::kInvalidArgument : ErrorCode::kRuntime,
+              path_ + text + ": " + error.message);
+}
+
+PairTemplate Tokenizer::ReadTemplate(bool pair) const {
+  const cr_piece* pieces = nullptr;
+  size_t count = 0;
+  cr_error error;
+  ThrowIfUnreadable(cr_tokenizer_template(handle_.get(), pair ? 1 : 0, &pieces, &count, &error), error,
+                    path_);
+  PairTemplate out;
+  for (const cr_piece& piece : Span<const cr_piece>(pieces, count)) {
+    using Kind = TemplatePiece::Kind;
+    const Kind kind = piece.kind == CR_PIECE_SPECIAL ? Kind::kSpecial
+                      : piece.kind == CR_PIECE_A     ? Kind::kFirst
+                                                     : Kind::kSecond;
+    out.push_back({kind, piece.id, piece.type_id});
+  }
+  return out;
+}
+
+std::optional<uint32_t> Tokenizer::TokenToId(std::string_view token) const {
+  uint32_t id = 0;
+  if (cr_tokenizer_token_to_id(handle_.get(), ToText(token), &id) == 0) return std::nullopt;
+  return id;
+}
+
+}  // namespace crossrank

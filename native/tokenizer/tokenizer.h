@@ -1,0 +1,75 @@
+// A model's tokenizer.json: texts to token ids, and the layout of special tokens around them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/span.h"
+#include "formats/crossrank_formats.h"
+
+namespace crossrank {
+
+struct TemplatePiece {
+  enum class Kind { kSpecial, kFirst, kSecond };  // a special token; all tokens of the first or second text
+  Kind kind;
+  uint32_t id;  // of a special token
+  uint32_t type_id;
+};
+
+using PairTemplate = std::vector<TemplatePiece>;
+
+// The tokens of several texts, without special tokens. Movable; rows stay where they are when it is moved.
+class EncodedBatch {
+ public:
+  EncodedBatch() = default;
+  ~EncodedBatch() { cr_batch_free(&batch_); }
+  EncodedBatch(EncodedBatch&& other) noexcept;
+  EncodedBatch& operator=(EncodedBatch&& other) noexcept;
+
+  size_t rows() const { return batch_.rows; }
+  Span<const uint32_t> row(size_t index) const;
+  Span<const uint32_t> ids() const;         // of all rows, end to end
+  Span<const uint64_t> row_starts() const;  // rows + 1 places in ids
+
+ private:
+  friend class Tokenizer;
+  cr_batch batch_ = {};
+};
+
+// Immutable: any number of threads may call it at once. Movable.
+class Tokenizer {
+ public:
+  // With `literal_special_tokens`, a text that spells a special token is ordinary text.
+  // Throws kModelNotFound, kModelInvalid or kModelUnsupported, naming the file.
+  static Tokenizer Load(const std::string& path, bool literal_special_tokens);
+
+  // Runs on the calling thread. Throws kInvalidArgument for a text that is not UTF-8 or has 4 GiB or more,
+  // kRuntime for one that the tokenizer cannot encode; both name the text by its index.
+  EncodedBatch Encode(const std::string_view* texts, size_t count) const;
+
+  // The layout of a pair, or of one text. Throws kModelUnsupported when the file asks for one that is not
+  // special tokens around the first and then the second text.
+  PairTemplate pair_template() const { return ReadTemplate(true); }
+  PairTemplate single_template() const { return ReadTemplate(false); }
+
+  size_t vocab_size() const { return cr_tokenizer_vocab_size(handle_.get()); }  // with added tokens
+  std::optional<uint32_t> TokenToId(std::string_view token) const;
+
+ private:
+  struct Free {
+    void operator()(cr_tokenizer* tokenizer) const { cr_tokenizer_free(tokenizer); }
+  };
+  Tokenizer(cr_tokenizer* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+  PairTemplate ReadTemplate(bool pair) const;
+
+  std::unique_ptr<cr_tokenizer, Free> handle_;
+  std::string path_;
+};
+
+}  // namespace crossrank
