@@ -1,0 +1,88 @@
+// The hot loops of a packed encoder, one table of functions per instruction set, chosen once at start.
+//
+// All matrices are row-major fp32 and dense (leading dimension = number of columns). Rows are tokens.
+// Every kernel computes a row (attention: a sequence) from that row alone, always in the same order of
+// operations, so a result never depends on what else is in the call: this is what makes scores bit-identical
+// in any batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace crossrank::kernels {
+
+constexpr size_t kMaxHeadSize = 256;
+
+enum class Activation : int32_t {
+  kGeluErf = 0,   // x * Phi(x), exact ("gelu")
+  kGeluTanh = 1,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ("gelu_new", "gelu_pytorch_tanh")
+  kRelu = 2,
+  kTanh = 3,
+};
+
+enum class TableType : int32_t { kF32 = 0, kF16 = 1, kBf16 = 2, kI8 = 3 };
+
+// A row-major table [rows, columns]; for kI8 a value is int8 * scale[row].
+struct RowTable {
+  const void* values = nullptr;
+  const float* scales = nullptr;  // [rows], kI8 only
+  TableType type = TableType::kF32;
+  size_t rows = 0;
+};
+
+// out[t] = LayerNorm(words[ids[t]] + positions[position_ids[t]] + types[type_ids[t]])
+struct EmbeddingArgs {
+  const int32_t* ids;           // [tokens], already checked against words.rows
+  const int32_t* position_ids;  // [tokens]
+  const int32_t* type_ids;      // [tokens], or null where the model has no token types
+  RowTable words, positions, types;
+  const float* gamma;  // [columns]
+  const float* beta;   // [columns]
+  float epsilon;
+  float* out;  // [tokens, columns]
+  size_t tokens, columns;
+};
+
+// Softmax(Q K^T / sqrt(head_size)) V per sequence and head, without padding.
+// The biases of the three projections are added here, where Q, K and V are read anyway.
+struct AttentionArgs {
+  const float *q, *k, *v;  // q [query rows, heads * head_size]; k and v [tokens, heads * head_size]
+  const float *q_bias, *k_bias, *v_bias;  // [heads * head_size] each
+  // Sequence s owns tokens [offsets[s], offsets[s + 1]). With first_only its single query is row s of q and
+  // out (the last layer needs the first token alone); else its queries are the same rows as its tokens.
+  const int32_t* offsets;  // [sequences + 1]
+  size_t sequences;
+  bool first_only;
+  size_t heads, head_size;  // head_size at most kMaxHeadSize
+  float* out;               // [query rows, heads * head_size]; may be q
+  // attention_workspace_floats(longest sequence, head_size) floats; fastest when 64-byte aligned.
+  float* workspace;
+};
+
+struct KernelTable {
+  const char* name;  // "avx512", "avx2" or "generic"
+  void (*embed)(const EmbeddingArgs& args);
+  void (*attention)(const AttentionArgs& args);
+  size_t (*attention_workspace_floats)(size_t longest_sequence, size_t head_size);
+  // out[r][c] = activation(x[r][c] + bias[c]); out may be x.
+  void (*bias_activation)(const float* x, const float* bias, float* out, size_t rows, size_t columns,
+                          Activation activation);
+  // out[r] = LayerNorm(x[r] + bias + residual[r]) * gamma + beta; out may be x or residual.
+  void (*bias_residual_layer_norm)(const float* x, const float* bias, const float* residual,
+                                   const float* gamma, const float* beta, float epsilon, float* out,
+                                   size_t rows, size_t columns);
+  // Any table row range to fp32 (weights of a checkpoint in F16, BF16 or int8 rows).
+  void (*to_float)(const RowTable& table, size_t first_row, size_t row_count, size_t columns, float* out);
+};
+
+// The fastest table this CPU and operating system can run; decided on first use.
+const KernelTable& Kernels();
+
+// Every table this CPU can run, fastest first (for tests and the bench). Null-terminated.
+const KernelTable* const* AvailableKernels();
+
+// What the CPU offers, for people: for example "avx2 fma f16c avx512f avx512bw avx512vnni avx512bf16
+// amx-int8".
+const char* CpuFeatures();
+
+}  // namespace crossrank::kernels

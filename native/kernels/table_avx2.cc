@@ -1,0 +1,17 @@
+#include "tables.h"
+// The vector type comes first: the operations are written over it.
+#include "simd_avx2.h"
+//
+#include "activation.h"
+#include "attention.h"
+#include "convert.h"
+#include "embedding.h"
+#include "layer_norm.h"
+
+namespace crossrank::kernels {
+
+const KernelTable kAvx2Table = {
+    "avx2", Embed, Attention, AttentionWorkspaceFloats, BiasActivation, BiasResidualLayerNorm, ToFloat,
+};
+
+}  // namespace crossrank::kernels

@@ -1,0 +1,17 @@
+#include "tables.h"
+// The vector type comes first: the operations are written over it.
+#include "simd_avx512.h"
+//
+#include "activation.h"
+#include "attention.h"
+#include "convert.h"
+#include "embedding.h"
+#include "layer_norm.h"
+
+namespace crossrank::kernels {
+
+const KernelTable kAvx512Table = {
+    "avx512", Embed, Attention, AttentionWorkspaceFloats, BiasActivation, BiasResidualLayerNorm, ToFloat,
+};
+
+}  // namespace crossrank::kernels

@@ -1,0 +1,14 @@
+// The tables that are compiled in. Each is an object file of its own, built with its instruction set's flags.
+#pragma once
+
+#include "kernels.h"
+
+namespace crossrank::kernels {
+
+extern const KernelTable kGenericTable;
+#if defined(CROSSRANK_X86)
+extern const KernelTable kAvx2Table;
+extern const KernelTable kAvx512Table;
+#endif
+
+}  // namespace crossrank::kernels
