@@ -1,0 +1,70 @@
+// What the engine knows about a model: read from config.json, checked, never guessed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "model/json.h"
+
+namespace crossrank {
+
+// How a logit becomes a score (sentence-transformers' CrossEncoder rule).
+enum class ScoreActivation { kIdentity, kSigmoid };
+
+struct ModelSpec {
+  std::string model_type;    // "bert", "xlm-roberta", ...
+  std::string architecture;  // "BertForSequenceClassification"
+  size_t vocab_size = 0;
+  size_t hidden_size = 0;
+  size_t embedding_size = 0;  // differs from hidden_size in small ELECTRA models
+  size_t layers = 0;
+  size_t heads = 0;
+  size_t intermediate_size = 0;
+  size_t position_rows = 0;
+  size_t type_vocab_size = 0;  // 0: the architecture has no token types
+  size_t labels = 0;
+  float layer_norm_epsilon = 0;
+  kernels::Activation hidden_activation = kernels::Activation::kGeluErf;
+  ScoreActivation score_activation = ScoreActivation::kSigmoid;
+  // RoBERTa counts positions from padding_id + 1 and gives padding tokens, also those spelt in the text,
+  // the position padding_id (transformers, create_position_ids_from_input_ids).
+  bool positions_follow_padding = false;
+  int32_t padding_id = 0;
+
+  size_t max_tokens() const {
+    return positions_follow_padding ? position_rows - padding_id - 1 : position_rows;
+  }
+};
+
+// Where an architecture keeps its tensors. A name here is a module: ".weight" and ".bias" follow.
+struct LayerModules {
+  std::string query, key, value, attention_output, attention_norm, up, down, output_norm;
+};
+
+struct HeadStage {
+  std::string linear;
+  bool has_activation;
+  kernels::Activation activation;
+};
+
+struct Architecture {
+  ModelSpec spec;
+  std::string words, positions, types, embedding_norm;
+  std::string projection;  // empty where embedding_size equals hidden_size
+  std::vector<LayerModules> layers;
+  std::string beyond_last_layer;  // a module that must not exist, or config.json says too few layers
+  std::vector<HeadStage> head;
+};
+
+// Throws kModelUnsupported for what this engine does not know, by name, and kModelInvalid for what is wrong.
+Architecture DescribeModel(const JsonView& config);
+
+// The settings every architecture shares: labels, score activation, quantization scheme.
+// For exported ONNX graphs these are all that is needed.
+size_t ReadLabels(const JsonView& config);
+ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels);
+
+}  // namespace crossrank

@@ -1,0 +1,151 @@
+#include "model/weight_reader.h"
+
+#include <cstring>
+#include <vector>
+
+#include "common/error.h"
+
+namespace crossrank {
+namespace {
+
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); i++) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+size_t ElementBytes(DType type) {
+  switch (type) {
+    case DType::kF32:
+      return 4;
+    case DType::kF16:
+    case DType::kBF16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+kernels::TableType ToTableType(const Tensor& tensor) {
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return kernels::TableType::kF32;
+    case DType::kF16:
+      return kernels::TableType::kF16;
+    case DType::kBF16:
+      return kernels::TableType::kBf16;
+    case DType::kI8:
+      return kernels::TableType::kI8;
+    default:
+      throw Error(ErrorCode::kModelUnsupported, "tensor " + tensor.name + " has type " + tensor.dtype_name +
+                                                    ", which is not supported; known are F32, F16, BF16 and I8 with a "
+                                                    "scale a row");
+  }
+}
+
+ElementType ToElementType(kernels::TableType type) {
+  switch (type) {
+    case kernels::TableType::kF32:
+      return ElementType::kFloat;
+    case kernels::TableType::kF16:
+      return ElementType::kFloat16;
+    case kernels::TableType::kBf16:
+      return ElementType::kBfloat16;
+    default:
+      return ElementType::kInt8;
+  }
+}
+
+bool Aligned(const Tensor& tensor) {
+  return reinterpret_cast<uintptr_t>(tensor.data) % ElementBytes(tensor.dtype) == 0;
+}
+
+}  // namespace
+
+const Tensor& WeightReader::Require(const std::string& name, const std::vector<int64_t>& shape) const {
+  const Tensor* tensor = tensors_.Find(name);
+  if (tensor == nullptr) {
+    throw Error(ErrorCode::kModelInvalid, "tensor " + name +
+                                              " is missing from the weights; config.json describes another model, or the "
+                                              "files are incomplete");
+  }
+  if (tensor->shape != shape) {
+    throw Error(ErrorCode::kModelInvalid, "tensor " + name + " has shape " + ShapeText(tensor->shape) +
+                                              " but config.json asks for " + ShapeText(shape));
+  }
+  return *tensor;
+}
+
+const Tensor& WeightReader::RequireScale(const std::string& name, size_t rows) const {
+  const Tensor& scale = Require(name + "_scale", {static_cast<int64_t>(rows), 1});
+  if (scale.dtype != DType::kF32 || !Aligned(scale)) {
+    throw Error(ErrorCode::kModelInvalid, "tensor " + scale.name + " must be F32 on a 4-byte boundary");
+  }
+  return scale;
+}
+
+Initializer WeightReader::ToFloat(const Tensor& tensor, size_t rows, size_t columns) {
+  const kernels::TableType type = ToTableType(tensor);
+  Initializer out{tensor.name, ElementType::kFloat, tensor.shape, nullptr, nullptr};
+  if (type == kernels::TableType::kF32 && Aligned(tensor)) {
+    out.mapped = tensor.data;
+  } else if (!Aligned(tensor)) {
+    out.fill = [&tensor, type, rows, columns](float* values) {
+      const std::vector<uint8_t> copy(tensor.data, tensor.data + tensor.bytes);
+      kernels::Kernels().to_float({copy.data(), nullptr, type, rows}, 0, rows, columns, values);
+    };
+  } else {
+    const float* scales = nullptr;
+    if (type == kernels::TableType::kI8) {
+      scales = reinterpret_cast<const float*>(RequireScale(tensor.name, rows).data);
+    }
+    out.fill = [&tensor, type, scales, rows, columns](float* values) {
+      kernels::Kernels().to_float({tensor.data, scales, type, rows}, 0, rows, columns, values);
+    };
+  }
+  Count(rows * columns, sizeof(float));
+  return out;
+}
+
+Initializer WeightReader::Matrix(const std::string& name, size_t rows, size_t columns) {
+  const Tensor& tensor = Require(name, {static_cast<int64_t>(rows), static_cast<int64_t>(columns)});
+  return ToFloat(tensor, rows, columns);
+}
+
+Initializer WeightReader::Vector(const std::string& name, size_t size) {
+  const Tensor& tensor = Require(name, {static_cast<int64_t>(size)});
+  if (tensor.dtype == DType::kI8) {
+    throw Error(ErrorCode::kModelUnsupported, "tensor " + name + " has type I8, which is known for matrices alone");
+  }
+  return ToFloat(tensor, 1, size);
+}
+
+WeightReader::Table WeightReader::EmbeddingTable(const std::string& name, size_t rows, size_t columns) {
+  const Tensor& tensor = Require(name, {static_cast<int64_t>(rows), static_cast<int64_t>(columns)});
+  Table table;
+  if (!Aligned(tensor)) {
+    table.values = ToFloat(tensor, rows, columns);
+    return table;
+  }
+  const kernels::TableType type = ToTableType(tensor);
+  table.values = {tensor.name, ToElementType(type), tensor.shape, tensor.data, nullptr};
+  if (type == kernels::TableType::kI8) {
+    const Tensor& scale = RequireScale(name, rows);
+    table.scales = {scale.name, ElementType::kFloat, scale.shape, scale.data, nullptr};
+    table.has_scales = true;
+  }
+  Count(rows * columns, ElementBytes(tensor.dtype));
+  return table;
+}
+
+Initializer WeightReader::Gamma(const std::string& module, size_t size) {
+  const bool old_name = tensors_.Find(module + ".weight") == nullptr && tensors_.Find(module + ".gamma") != nullptr;
+  return Vector(module + (old_name ? ".gamma" : ".weight"), size);
+}
+
+Initializer WeightReader::Beta(const std::string& module, size_t size) {
+  const bool old_name = tensors_.Find(module + ".bias") == nullptr && tensors_.Find(module + ".beta") != nullptr;
+  return Vector(module + (old_name ? ".beta" : ".bias"), size);
+}
+
+}  // namespace crossrank

@@ -1,0 +1,55 @@
+// Checkpoint tensors as graph initializers: checked against the config, mapped where they are fp32, converted where not.
+#pragma once
+
+#include <string>
+
+#include "kernels/kernels.h"
+#include "model/graph_writer.h"
+#include "model/safetensors.h"
+
+namespace crossrank {
+
+class WeightReader {
+ public:
+  explicit WeightReader(const TensorSet& tensors) : tensors_(tensors) {}
+
+  bool Has(const std::string& name) const { return tensors_.Find(name) != nullptr; }
+
+  // A file that the weights lie in.
+  const std::string& file() const { return tensors_.files().front().path(); }
+
+  // A Linear weight [rows, columns] or a vector [size] in fp32.
+  Initializer Matrix(const std::string& name, size_t rows, size_t columns);
+  Initializer Vector(const std::string& name, size_t size);
+
+  // An embedding table stays in the type of the file; `scales` is empty unless that is int8.
+  struct Table {
+    Initializer values;
+    Initializer scales;
+    bool has_scales = false;
+  };
+  Table EmbeddingTable(const std::string& name, size_t rows, size_t columns);
+
+  // LayerNorm has been saved as weight and bias, and as gamma and beta in checkpoints converted from TensorFlow.
+  Initializer Gamma(const std::string& module, size_t size);
+  Initializer Beta(const std::string& module, size_t size);
+
+  // Parameters and bytes that the initializers handed out so far hold in memory.
+  size_t parameters() const { return parameters_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  const Tensor& Require(const std::string& name, const std::vector<int64_t>& shape) const;
+  const Tensor& RequireScale(const std::string& name, size_t rows) const;
+  Initializer ToFloat(const Tensor& tensor, size_t rows, size_t columns);
+  void Count(size_t elements, size_t element_bytes) {
+    parameters_ += elements;
+    bytes_ += elements * element_bytes;
+  }
+
+  const TensorSet& tensors_;
+  size_t parameters_ = 0;
+  size_t bytes_ = 0;
+};
+
+}  // namespace crossrank
