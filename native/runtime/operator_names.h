@@ -1,0 +1,26 @@
+// The vocabulary that packed graphs (model/) and custom operators (runtime/) share.
+#pragma once
+
+namespace crossrank::operators {
+
+constexpr const char* kDomain = "crossrank";
+
+// Embeddings(input_ids, position_ids, type_ids, gamma, beta, words, word_scales?, positions, position_scales?,
+//            types?, type_scales?; epsilon) -> hidden. A table has scales when it is int8.
+constexpr const char* kEmbeddings = "Embeddings";
+// Attention(q, k, v, q_bias, k_bias, v_bias, offsets; heads, first_only) -> context
+constexpr const char* kAttention = "Attention";
+// BiasActivation(x, bias; activation)
+constexpr const char* kBiasActivation = "BiasActivation";
+// BiasResidualLayerNorm(x, bias, residual, gamma, beta; epsilon)
+constexpr const char* kBiasResidualLayerNorm = "BiasResidualLayerNorm";
+// FirstTokens(hidden, offsets) -> row offsets[s] of each sequence s
+constexpr const char* kFirstTokens = "FirstTokens";
+
+constexpr const char* kInputIds = "input_ids";
+constexpr const char* kPositionIds = "position_ids";
+constexpr const char* kTypeIds = "type_ids";
+constexpr const char* kOffsets = "offsets";
+constexpr const char* kLogits = "logits";
+
+}  // namespace crossrank::operators

@@ -1,0 +1,93 @@
+#include "common/error.h"
+#include "common/page_buffer.h"
+#include "runtime/operator_names.h"
+#include "runtime/operators.h"
+#include "runtime/session.h"
+#include "runtime/session_options.h"
+
+namespace crossrank {
+namespace {
+
+size_t ElementBytes(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat:
+    case ElementType::kInt32:
+      return 4;
+    case ElementType::kInt64:
+      return 8;
+    case ElementType::kFloat16:
+    case ElementType::kBfloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+class PackedSession : public ScoringSession {
+ public:
+  PackedSession(const Library& library, GraphProgram program, size_t labels)
+      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)), labels_(labels) {
+    Ort::SessionOptions options = SingleThreadedOptions();
+    options.SetGraphOptimizationLevel(ORT_DISABLE_ALL);  // the graph is written the way it shall run
+    options.Add(operators::Domain());
+    options.AddConfigEntry("session.model_external_initializers_file_folder_path", program.weight_folder.c_str());
+    values_.reserve(program.initializers.size());
+    for (const Initializer& initializer : program.initializers) {
+      const size_t bytes = initializer.elements() * ElementBytes(initializer.type);
+      void* memory = const_cast<void*>(initializer.mapped);
+      if (initializer.fill) {
+        converted_.emplace_back(bytes);
+        memory = converted_.back().data();
+        initializer.fill(static_cast<float*>(memory));
+      }
+      values_.push_back(Ort::Value::CreateTensor(memory_, memory, bytes, initializer.shape.data(),
+                                                 initializer.shape.size(),
+                                                 static_cast<ONNXTensorElementDataType>(initializer.type)));
+      options.AddInitializer(initializer.name.c_str(), values_.back());
+    }
+    session_ = Ort::Session(*library.env, program.model.data(), program.model.size(), options);
+  }
+
+  size_t labels() const override { return labels_; }
+
+  void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) override {
+    const int64_t tokens = static_cast<int64_t>(batch.tokens());
+    const int64_t boundaries = static_cast<int64_t>(batch.offsets.size());
+    const int64_t logits_shape[2] = {static_cast<int64_t>(batch.sequences()), static_cast<int64_t>(labels_)};
+    const Ort::Value inputs[] = {Tensor(batch.ids, &tokens), Tensor(batch.position_ids, &tokens),
+                                 Tensor(batch.type_ids, &tokens), Tensor(batch.offsets, &boundaries)};
+    Ort::Value output =
+        Ort::Value::CreateTensor<float>(memory_, logits, batch.sequences() * labels_, logits_shape, 2);
+    const char* const input_names[] = {operators::kInputIds, operators::kPositionIds, operators::kTypeIds,
+                                       operators::kOffsets};
+    const char* const output_names[] = {operators::kLogits};
+    try {
+      session_.Run(handle.options(), input_names, inputs, 4, output_names, &output, 1);
+    } catch (const Ort::Exception& error) {
+      ThrowRuntimeError("ONNX Runtime failed", error);
+    }
+  }
+
+ private:
+  Ort::Value Tensor(const std::vector<int32_t>& values, const int64_t* size) const {
+    return Ort::Value::CreateTensor<int32_t>(memory_, const_cast<int32_t*>(values.data()), values.size(), size, 1);
+  }
+
+  Ort::MemoryInfo memory_;
+  size_t labels_;
+  std::vector<PageBuffer> converted_;
+  std::vector<Ort::Value> values_;
+  Ort::Session session_{nullptr};
+};
+
+}  // namespace
+
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels) {
+  try {
+    return std::make_unique<PackedSession>(library, std::move(program), labels);
+  } catch (const Ort::Exception& error) {
+    ThrowRuntimeError("ONNX Runtime refused the model's graph", error);
+  }
+}
+
+}  // namespace crossrank

@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <cstring>
+
+#include "common/error.h"
+#include "kernels/kernels.h"
+#include "runtime/session.h"
+#include "runtime/session_options.h"
+
+namespace crossrank {
+namespace {
+
+enum class InputRole { kIds, kMask, kTypes, kPositions };
+
+struct GraphInput {
+  std::string name;
+  InputRole role;
+  bool is_int64;
+};
+
+InputRole RoleOf(const std::string& name) {
+  if (name == "input_ids" || name == "input") return InputRole::kIds;
+  if (name == "attention_mask" || name == "input_mask" || name == "mask") return InputRole::kMask;
+  if (name == "token_type_ids" || name == "segment_ids") return InputRole::kTypes;
+  if (name == "position_ids") return InputRole::kPositions;
+  throw Error(ErrorCode::kModelUnsupported,
+              "the exported model has an input \"" + name +
+                  "\", which is not supported; known are input_ids, attention_mask, token_type_ids and position_ids");
+}
+
+class PaddedSession : public ScoringSession {
+ public:
+  PaddedSession(const Library& library, const std::string& path, int32_t padding_id)
+      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)), padding_id_(padding_id) {
+    Ort::SessionOptions options = SingleThreadedOptions();
+    options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
+    options.DisableCpuMemArena();  // grows without bound over varying padded shapes
+    // SkipLayerNormalization on the CPU is a scalar loop, ten times slower than Add + LayerNormalization.
+    options.AddConfigEntry("optimization.disable_specified_optimizers", "SkipLayerNormFusion");
+#ifdef _WIN32
+    const std::wstring wide(path.begin(), path.end());
+    session_ = Ort::Session(*library.env, wide.c_str(), options);
+#else
+    session_ = Ort::Session(*library.env, path.c_str(), options);
+#endif
+    ReadInputs();
+    ReadOutput();
+  }
+
+  size_t labels() const override { return labels_; }
+
+  void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) override {
+    const size_t rows = batch.sequences();
+    size_t columns = 0;
+    for (size_t r = 0; r < rows; r++) columns = std::max(columns, Length(batch, r));
+    const int64_t shape[2] = {static_cast<int64_t>(rows), static_cast<int64_t>(columns)};
+
+    std::vector<std::vector<int64_t>> storage(inputs_.size(), std::vector<int64_t>(rows * columns));
+    std::vector<Ort::Value> values;
+    std::vector<const char*> names;
+    for (size_t i = 0; i < inputs_.size(); i++) {
+      Fill(batch, inputs_[i].role, columns, storage[i]);
+      names.push_back(inputs_[i].name.c_str());
+      if (inputs_[i].is_int64) {
+        values.push_back(Ort::Value::CreateTensor<int64_t>(memory_, storage[i].data(), rows * columns, shape, 2));
+      } else {
+        auto* narrow = reinterpret_cast<int32_t*>(storage[i].data());
+        for (size_t k = 0; k < rows * columns; k++) {
+          const auto value = static_cast<int32_t>(storage[i][k]);
+          std::memcpy(narrow + k, &value, sizeof value);
+        }
+        values.push_back(Ort::Value::CreateTensor<int32_t>(memory_, narrow, rows * columns, shape, 2));
+      }
+    }
+    const char* const output_names[] = {output_name_.c_str()};
+    try {
+      const std::vector<Ort::Value> outputs =
+          session_.Run(handle.options(), names.data(), values.data(), values.size(), output_names, 1);
+      CopyLogits(outputs[0], rows, logits);
+    } catch (const Ort::Exception& error) {
+      ThrowRuntimeError("ONNX Runtime failed", error);
+    }
+  }
+
+ private:
+  static size_t Length(const SequenceBatch& batch, size_t row) {
+    return static_cast<size_t>(batch.offsets[row + 1] - batch.offsets[row]);
+  }
+
+  void Fill(const SequenceBatch& batch, InputRole role, size_t columns, std::vector<int64_t>& out) const {
+    for (size_t row = 0; row < batch.sequences(); row++) {
+      const auto start = static_cast<size_t>(batch.offsets[row]);
+      for (size_t column = 0; column < columns; column++) {
+        const bool real = column < Length(batch, row);
+        int64_t value = 0;
+        switch (role) {
+          case InputRole::kIds:
+            value = real ? batch.ids[start + column] : padding_id_;
+            break;
+          case InputRole::kMask:
+            value = real ? 1 : 0;
+            break;
+          case InputRole::kTypes:
+            value = real ? batch.type_ids[start + column] : 0;
+            break;
+          case InputRole::kPositions:
+            value = real ? batch.position_ids[start + column] : 0;
+            break;
+        }
+        out[row * columns + column] = value;
+      }
+    }
+  }
+
+  void ReadInputs() {
+    Ort::AllocatorWithDefaultOptions allocator;
+    bool has_ids = false;
+    for (size_t i = 0; i < session_.GetInputCount(); i++) {
+      GraphInput input;
+      input.name = session_.GetInputNameAllocated(i, allocator).get();
+      input.role = RoleOf(input.name);
+      const auto type = session_.GetInputTypeInfo(i).GetTensorTypeAndShapeInfo().GetElementType();
+      if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 && type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32) {
+        throw Error(ErrorCode::kModelUnsupported, "the exported model's input \"" + input.name + "\" is not of integers");
+      }
+      input.is_int64 = type == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
+      has_ids = has_ids || input.role == InputRole::kIds;
+      inputs_.push_back(std::move(input));
+    }
+    if (!has_ids) throw Error(ErrorCode::kModelUnsupported, "the exported model has no input \"input_ids\"");
+  }
+
+  void ReadOutput() {
+    Ort::AllocatorWithDefaultOptions allocator;
+    size_t chosen = 0;
+    for (size_t i = 0; i < session_.GetOutputCount(); i++) {
+      if (std::string(session_.GetOutputNameAllocated(i, allocator).get()) == "logits") chosen = i;
+    }
+    if (session_.GetOutputCount() == 0) throw Error(ErrorCode::kModelUnsupported, "the exported model has no output");
+    output_name_ = session_.GetOutputNameAllocated(chosen, allocator).get();
+    const Ort::TypeInfo type = session_.GetOutputTypeInfo(chosen);
+    const auto info = type.GetTensorTypeAndShapeInfo();
+    output_type_ = info.GetElementType();
+    const std::vector<int64_t> shape = info.GetShape();
+    const bool scores = shape.size() == 1 || (shape.size() == 2 && shape[1] > 0);
+    if (!scores || (output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT &&
+                    output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16)) {
+      throw Error(ErrorCode::kModelUnsupported,
+                  "the exported model's output \"" + output_name_ +
+                      "\" is no [batch, labels] of floats; a reranker is exported as sequence classification");
+    }
+    labels_ = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
+  }
+
+  void CopyLogits(const Ort::Value& output, size_t rows, float* logits) const {
+    const size_t expected = rows * labels_;
+    if (output.GetTensorTypeAndShapeInfo().GetElementCount() != expected) {
+      throw Error(ErrorCode::kModelInvalid, "the exported model returned " +
+                                                std::to_string(output.GetTensorTypeAndShapeInfo().GetElementCount()) +
+                                                " values for " + std::to_string(rows) + " sequences");
+    }
+    if (output_type_ == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
+      std::memcpy(logits, output.GetTensorData<float>(), expected * sizeof(float));
+      return;
+    }
+    kernels::RowTable halves;
+    halves.values = output.GetTensorRawData();
+    halves.type = kernels::TableType::kF16;
+    halves.rows = rows;
+    kernels::Kernels().to_float(halves, 0, rows, labels_, logits);
+  }
+
+  Ort::MemoryInfo memory_;
+  int32_t padding_id_;
+  Ort::Session session_{nullptr};
+  std::vector<GraphInput> inputs_;
+  std::string output_name_;
+  ONNXTensorElementDataType output_type_ = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+  size_t labels_ = 1;
+};
+
+}  // namespace
+
+std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path, int32_t padding_id) {
+  try {
+    return std::make_unique<PaddedSession>(library, path, padding_id);
+  } catch (const Ort::Exception& error) {
+    throw Error(ErrorCode::kModelInvalid, path + " does not load: " + error.what());
+  }
+}
+
+}  // namespace crossrank

@@ -1,0 +1,47 @@
+// A model that scores batches of token sequences. Sessions are shared by all lanes: Run is thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/graph_writer.h"
+#include "runtime/library.h"
+
+namespace crossrank {
+
+// Sequences end to end, without padding.
+struct SequenceBatch {
+  std::vector<int32_t> ids, position_ids, type_ids;  // [tokens]
+  std::vector<int32_t> offsets{0};                   // [sequences + 1]
+
+  size_t tokens() const { return ids.size(); }
+  size_t sequences() const { return offsets.size() - 1; }
+};
+
+// One run at a time; Terminate may be called from another thread and ends that run within milliseconds.
+class RunHandle {
+ public:
+  void Terminate() { options_.SetTerminate(); }
+  const Ort::RunOptions& options() const { return options_; }
+
+ private:
+  Ort::RunOptions options_;
+};
+
+class ScoringSession {
+ public:
+  virtual ~ScoringSession() = default;
+  // logits [sequences, labels]
+  virtual void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) = 0;
+  virtual size_t labels() const = 0;
+};
+
+// Our own graph over packed sequences (model/packed_graph.h). Mapped initializers must outlive the session.
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels);
+
+// An exported .onnx graph: every sequence of a batch padded to its longest.
+std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path, int32_t padding_id);
+
+}  // namespace crossrank
