@@ -1,0 +1,17 @@
+// Logits to scores, and scores to the best k.
+#pragma once
+
+#include <vector>
+
+#include "common/span.h"
+#include "engine/request.h"
+
+namespace crossrank {
+
+void ApplyActivation(ScoreActivation activation, Span<float> logits);
+
+// The best options.top_k scores that reach options.min_score, best first; equal scores keep their input order.
+std::vector<RankedDocument> TopK(Span<const float> scores, Span<const uint32_t> tokens_lost,
+                                 const RequestOptions& options);
+
+}  // namespace crossrank
