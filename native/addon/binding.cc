@@ -1,0 +1,32 @@
+// The addon's entry point.
+#include <napi.h>
+
+#include "addon/engine_object.h"
+#include "addon/environment.h"
+#include "kernels/kernels.h"
+
+namespace crossrank::addon {
+namespace {
+
+Napi::Value SetErrorClass(const Napi::CallbackInfo& info) {
+  Environment::Of(info.Env()).SetErrorClass(info[0].As<Napi::Function>());
+  return info.Env().Undefined();
+}
+
+Napi::Value CpuFeatures(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kernels::CpuFeatures());
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  Environment::Create(env);
+  EngineObject::Define(env, exports);
+  RequestObject::Define(env, exports);
+  exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
+  exports.Set("cpuFeatures", Napi::Function::New<CpuFeatures>(env, "cpuFeatures"));
+  return exports;
+}
+
+NODE_API_MODULE(crossrank, Init)
+
+}  // namespace
+}  // namespace crossrank::addon

@@ -1,0 +1,89 @@
+#include "addon/environment.h"
+
+namespace crossrank::addon {
+
+namespace {
+
+struct InstanceData {
+  std::shared_ptr<Environment> environment;
+};
+
+}  // namespace
+
+void Environment::Create(Napi::Env env) {
+  env.SetInstanceData(new InstanceData{std::make_shared<Environment>(env)});
+}
+
+const std::shared_ptr<Environment>& Environment::Shared(Napi::Env env) {
+  return env.GetInstanceData<InstanceData>()->environment;
+}
+
+Environment::Environment(Napi::Env env) : mailbox_(env) {
+  // Hooks run in reverse order: ours, added after the mailbox's own, before it.
+  env.AddCleanupHook([this] { CleanUp(); });
+}
+
+void Environment::CleanUp() {
+  for (const auto& engine : engines_) engine->Stop();
+  for (Thread& thread : threads_) thread.thread.join();
+  threads_.clear();
+  mailbox_.Close();
+  engines_.clear();
+  error_class_.Reset();
+  engine_class_.Reset();
+  closed_ = true;
+}
+
+Napi::Error Environment::MakeError(Napi::Env env, const Error& error) const {
+  const Napi::Value object = error_class_.Value().New(
+      {Napi::String::New(env, ErrorCodeName(error.code())), Napi::String::New(env, error.what())});
+  return Napi::Error(env, object);
+}
+
+void Environment::Spawn(std::function<void()> function) {
+  for (auto it = threads_.begin(); it != threads_.end();) {
+    if (!*it->ended) {
+      ++it;
+      continue;
+    }
+    it->thread.join();
+    it = threads_.erase(it);
+  }
+  auto ended = std::make_shared<std::atomic<bool>>(false);
+  threads_.push_back({std::thread([function = std::move(function), ended] {
+                        function();
+                        *ended = true;
+                      }),
+                      ended});
+}
+
+void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> stopped) {
+  if (closed_) return;  // stopped by CleanUp
+  engines_.erase(engine);
+  Spawn([engine = std::move(engine), stopped = std::move(stopped)]() mutable {
+    engine->Stop();
+    engine.reset();
+    if (stopped) stopped();
+  });
+}
+
+Napi::Promise Environment::Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work) {
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  mailbox_.Retain();
+  Spawn([this, deferred, work = std::move(work)] {
+    const auto reject = [&](const Error& error) {
+      mailbox_.Post([this, deferred, error](Napi::Env env) { deferred.Reject(MakeError(env, error).Value()); });
+    };
+    try {
+      const auto make_value = work();
+      mailbox_.Post([deferred, make_value](Napi::Env env) { deferred.Resolve(make_value(env)); });
+    } catch (const Error& error) {
+      reject(error);
+    } catch (const std::exception& error) {
+      reject(Error(ErrorCode::kRuntime, error.what()));
+    }
+  });
+  return deferred.Promise();
+}
+
+}  // namespace crossrank::addon

@@ -1,0 +1,64 @@
+// What one JavaScript environment (the main thread, or a worker) owns of this addon.
+#pragma once
+
+#include <napi.h>
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "addon/mailbox.h"
+#include "common/error.h"
+#include "engine/engine.h"
+
+namespace crossrank::addon {
+
+class Environment {
+ public:
+  // Call once for each environment, when the addon is set up in it.
+  static void Create(Napi::Env env);
+  static Environment& Of(Napi::Env env) { return *Shared(env); }
+  // For objects whose finalizer may run after the environment's data is gone.
+  static const std::shared_ptr<Environment>& Shared(Napi::Env env);
+
+  explicit Environment(Napi::Env env);
+
+  Mailbox& mailbox() { return mailbox_; }
+
+  // The JavaScript class of all our errors: new ErrorClass(code, message). Set once by lib/.
+  void SetErrorClass(Napi::Function error_class) { error_class_ = Napi::Persistent(error_class); }
+  Napi::Error MakeError(Napi::Env env, const Error& error) const;
+
+  // The class of loaded engines.
+  void SetEngineClass(Napi::Function engine_class) { engine_class_ = Napi::Persistent(engine_class); }
+  Napi::Function engine_class() const { return engine_class_.Value(); }
+
+  // Engines that the clean-up stops. Stopping joins threads, so an engine is let go on a thread of its own.
+  void Adopt(const std::shared_ptr<Engine>& engine) { engines_.insert(engine); }
+  void Retire(std::shared_ptr<Engine> engine, std::function<void()> stopped);
+
+  // Runs a function on a thread that the clean-up joins.
+  void Spawn(std::function<void()> function);
+
+  // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS thread.
+  Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
+
+ private:
+  struct Thread {
+    std::thread thread;
+    std::shared_ptr<std::atomic<bool>> ended;
+  };
+
+  void CleanUp();
+
+  Mailbox mailbox_;
+  Napi::FunctionReference error_class_, engine_class_;
+  bool closed_ = false;
+  std::set<std::shared_ptr<Engine>> engines_;
+  std::list<Thread> threads_;
+};
+
+}  // namespace crossrank::addon
