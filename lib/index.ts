@@ -1,0 +1,14 @@
+/**
+ * crossrank ranks documents by how well they answer a query, in process, on ONNX Runtime.
+ *
+ * @packageDocumentation
+ */
+export { CrossrankError, type ErrorCode } from './errors';
+export type { LoadOptions, Precision, RerankOptions, ScoringOptions } from './options';
+export {
+  type RankedDocument,
+  type RankedIndex,
+  Reranker,
+  type RerankerInfo,
+  type RerankResponse,
+} from './reranker';

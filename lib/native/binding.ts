@@ -1,0 +1,102 @@
+import { CrossrankError, type ErrorCode } from '../errors';
+import { loadAddon, onnxRuntimeCandidates } from './load';
+
+/** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
+export interface NativeBinding {
+  setErrorClass(errorClass: new (code: ErrorCode, message: string) => Error): void;
+  cpuFeatures(): string;
+  load(options: NativeLoadOptions): Promise<NativeEngine>;
+  Request: new (
+    engine: NativeEngine,
+    queries: readonly string[],
+    options: NativeRequestOptions,
+  ) => NativeRequest;
+}
+
+export interface NativeLoadOptions {
+  folder: string;
+  libraryPaths: readonly string[];
+  libraryRequired: boolean;
+  literalSpecialTokens: boolean;
+  threads: number;
+  /** 0: what suits the model */
+  maxTokensPerChunk: number;
+}
+
+export interface NativeInfo {
+  folder: string;
+  modelType: string;
+  architecture: string;
+  packed: boolean;
+  parameters: number;
+  weightBytes: number;
+  layers: number;
+  hiddenSize: number;
+  heads: number;
+  labels: number;
+  vocabSize: number;
+  maxLength: number;
+  specialTokens: number;
+  activation: 'sigmoid' | 'identity';
+  threads: number;
+  maxTokensPerChunk: number;
+  kernels: string;
+  runtimeVersion: string;
+  runtimePath: string;
+}
+
+export interface NativeEngine {
+  info(): NativeInfo;
+  dispose(): Promise<void>;
+}
+
+export interface NativeRequestOptions {
+  maxTokens: number;
+  truncateDocument: boolean;
+  sigmoid: boolean;
+  rank: boolean;
+  topK: number;
+  minScore: number;
+}
+
+export interface NativeOutcome {
+  /** Best first; absent when `rank` is false. */
+  indexes?: Uint32Array;
+  /** Best first, or `[pairs, labels]` in input order when `rank` is false. */
+  scores: Float32Array;
+  tokensLost?: Uint32Array;
+  pairs: number;
+  tokens: number;
+  tokenizeMs: number;
+  queueMs: number;
+  computeMs: number;
+}
+
+export interface NativeRequest {
+  /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0. */
+  addDocuments(documents: readonly string[], first: number, end: number, queryOf?: Uint32Array): void;
+  run(): Promise<NativeOutcome>;
+}
+
+let loaded: { binding: NativeBinding; addonPath: string } | undefined;
+
+function addon(): { binding: NativeBinding; addonPath: string } {
+  if (loaded === undefined) {
+    const { binding, addonPath } = loadAddon();
+    loaded = { binding: binding as NativeBinding, addonPath };
+    loaded.binding.setErrorClass(CrossrankError);
+  }
+  return loaded;
+}
+
+/** The native addon, loaded on first use. */
+export function nativeBinding(): NativeBinding {
+  return addon().binding;
+}
+
+/** Where to look for ONNX Runtime: what the user named and nothing else, or what came with the package. */
+export function runtimeLibraries(named: string | undefined): { paths: string[]; required: boolean } {
+  const path = named ?? process.env.CROSSRANK_ONNXRUNTIME;
+  if (path !== undefined && path !== '') return { paths: [path], required: true };
+  return { paths: onnxRuntimeCandidates(addon().addonPath), required: false };
+}

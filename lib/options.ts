@@ -1,0 +1,137 @@
+import { CrossrankError, invalidArgument } from './errors';
+
+/** Arithmetic of the model. `auto` takes the fastest that keeps fp32-class scores on this CPU. */
+export type Precision = 'auto' | 'fp32';
+
+/** Options of {@link Reranker.load}. */
+export interface LoadOptions {
+  /** @defaultValue `'auto'` */
+  precision?: Precision;
+  /** Engine threads. @defaultValue the processors this process may use */
+  threads?: number;
+  /**
+   * Tokens that one run of the model computes at most; a single longer pair runs alone.
+   * @defaultValue 512 (an exported `.onnx`: 32 rows of up to 512 padded tokens)
+   */
+  maxTokensPerChunk?: number;
+  /**
+   * Another ONNX Runtime library (1.18 or newer) than the one in the package; the environment variable
+   * `CROSSRANK_ONNXRUNTIME` does the same. A process uses one.
+   */
+  onnxRuntimePath?: string;
+  /**
+   * What text means that spells a special token of the model, such as `[SEP]` or `</s>`. `'reference'` reads it as the
+   * token, as transformers does; `'text'` reads it literally, so that a hostile document cannot end itself and forge
+   * what follows.
+   * @defaultValue `'reference'`
+   */
+  specialTokens?: 'reference' | 'text';
+}
+
+/** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
+export interface ScoringOptions {
+  /**
+   * Tokens of query, document and special tokens together; what is longer is cut.
+   * @defaultValue 512, or the model's limit where that is lower
+   */
+  maxLength?: number;
+  /**
+   * What is cut: `'longest_first'` the longer of the two (the default of sentence-transformers), `'document'` the
+   * document alone.
+   * @defaultValue `'longest_first'`
+   */
+  truncate?: 'longest_first' | 'document';
+  /**
+   * Scale of the scores: `'model'` as the model's config asks, `'raw'` logits, `'sigmoid'` between 0 and 1.
+   * @defaultValue `'model'`
+   */
+  scores?: 'model' | 'raw' | 'sigmoid';
+}
+
+/** Options of {@link Reranker.rerank}. */
+export interface RerankOptions<T = unknown> extends ScoringOptions {
+  /** Return the best `topK` documents; more than there are is all of them. @defaultValue all */
+  topK?: number;
+  /** Return only documents that score at least this much, on the scale of `scores`. @defaultValue none */
+  minScore?: number;
+  /**
+   * Where the text of a document object is: the name of a field, or a function that returns it.
+   * @defaultValue `'text'`
+   */
+  text?: string | ((document: T) => string);
+  /** Whether results carry the document itself. @defaultValue `true` */
+  returnDocuments?: boolean;
+}
+
+const PRECISIONS = ['auto', 'fp32'] as const;
+const MAX_THREADS = 1024;
+const MAX_CHUNK_TOKENS = 1 << 20;
+
+const LOAD_OPTIONS = ['precision', 'threads', 'maxTokensPerChunk', 'onnxRuntimePath', 'specialTokens'];
+const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores'];
+const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments'];
+
+export function checkLoadOptions(options: LoadOptions): void {
+  checkNames(options, LOAD_OPTIONS);
+  checkChoice('precision', options.precision, PRECISIONS);
+  checkInteger('threads', options.threads, 1, MAX_THREADS);
+  checkInteger('maxTokensPerChunk', options.maxTokensPerChunk, 1, MAX_CHUNK_TOKENS);
+  if (options.onnxRuntimePath !== undefined && typeof options.onnxRuntimePath !== 'string') {
+    throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
+  }
+  checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
+}
+
+export function checkScoringOptions(options: ScoringOptions, limits: { min: number; max: number }): void {
+  checkNames(options, SCORING_OPTIONS);
+  checkScoring(options, limits);
+}
+
+export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: number; max: number }): void {
+  checkNames(options, RERANK_OPTIONS);
+  checkScoring(options, limits);
+  if (options.topK !== undefined && !(Number.isInteger(options.topK) && options.topK > 0)) {
+    throw invalidArgument('topK', 'a positive integer', options.topK);
+  }
+  if (options.minScore !== undefined && (typeof options.minScore !== 'number' || Number.isNaN(options.minScore))) {
+    throw invalidArgument('minScore', 'a number', options.minScore);
+  }
+  if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {
+    throw invalidArgument('text', 'the name of a field or a function', options.text);
+  }
+  if (options.returnDocuments !== undefined && typeof options.returnDocuments !== 'boolean') {
+    throw invalidArgument('returnDocuments', 'a boolean', options.returnDocuments);
+  }
+}
+
+function checkScoring(options: ScoringOptions, limits: { min: number; max: number }): void {
+  checkInteger('maxLength', options.maxLength, limits.min, limits.max);
+  checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
+  checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
+}
+
+function checkNames(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidArgument('options', 'an object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new CrossrankError(
+        'ERR_INVALID_ARGUMENT',
+        `Unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`,
+      );
+    }
+  }
+}
+
+function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+  if (value === undefined || choices.includes(value as string)) return;
+  throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
+}
+
+function checkInteger(name: string, value: unknown, min: number, max: number): void {
+  if (value === undefined) return;
+  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalidArgument(name, `an integer from ${min} to ${max}`, value);
+  }
+}
