@@ -1,0 +1,137 @@
+import { Reranker } from '../lib';
+import { runChild, runJson } from './support/child';
+import { DEFAULT_MODEL, fixture } from './support/models';
+
+describe('dispose', () => {
+  test('ends later calls with ERR_CLOSED, twice is once', async () => {
+    const model = await Reranker.load(fixture('bert'));
+    const first = model.dispose();
+    expect(model.dispose()).toBe(first);
+    await first;
+    await expect(model.rerank('q', ['d'])).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await expect(model.predict([['q', 'd']])).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    expect(model.info().modelType).toBe('bert');
+  });
+
+  test('ends calls that are not answered yet, each once', async () => {
+    const model = await Reranker.load();
+    const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(20)}`);
+    const calls = Array.from({ length: 5 }, () => model.rerank('planet', documents));
+    const settled = Promise.allSettled(calls);
+    await model.rerank('planet', ['one']).catch(() => undefined);
+    await model.dispose();
+    for (const call of await settled) {
+      if (call.status === 'rejected') expect(call.reason).toMatchObject({ code: 'ERR_CLOSED' });
+    }
+    expect((await settled).some((call) => call.status === 'rejected')).toBe(true);
+  });
+
+  test('await using disposes', async () => {
+    let kept: Reranker;
+    {
+      await using model = await Reranker.load(fixture('bert'));
+      kept = model;
+    }
+    await expect(kept.rerank('q', ['d'])).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  });
+
+  test('a model loads again after it was disposed, and two at once do not disturb each other', async () => {
+    await using other = await Reranker.load(fixture('bert'));
+    const expected = await other.predict([['q', 'd']]);
+    for (let i = 0; i < 5; i++) {
+      await using model = await Reranker.load(fixture('bert'));
+      expect(await model.predict([['q', 'd']])).toEqual(expected);
+    }
+    expect(await other.predict([['q', 'd']])).toEqual(expected);
+  });
+});
+
+const BUSY = `
+const documents = Array.from({ length: 400 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
+const start = async () => {
+  const model = await Reranker.load(${JSON.stringify(DEFAULT_MODEL)});
+  const call = model.rerank('planet', documents);
+  return { model, call };
+};
+`;
+
+describe('the process ends cleanly', () => {
+  // Each way out, several times, in the middle of a run.
+  test.each<[string, string, number]>([
+    ['when nothing is left to do', 'start().then(async ({ call }) => { await call; });', 0],
+    ['without dispose or await', 'start();', 0],
+    ['by process.exit during a run', 'start().then(({ call }) => { call.catch(() => {}); setTimeout(() => process.exit(7), 30); });', 7],
+    ['by process.exit during a load', 'start(); setTimeout(() => process.exit(7), 20);', 7],
+    ['by an uncaught exception during a run', 'start().then(() => { setTimeout(() => { throw new Error("on purpose"); }, 20); });', 1],
+    ['by an unhandled rejection after dispose', 'start().then(({ model, call }) => { model.dispose(); });', 1],
+  ])('%s', (_, script, code) => {
+    for (let round = 0; round < 3; round++) {
+      const result = runChild(BUSY + script);
+      expect({ status: result.status, signal: result.signal }).toEqual({ status: code, signal: null });
+    }
+  });
+
+  test('workers load, rank and are terminated in the middle of a run', () => {
+    const result = runJson(`
+      const { Worker } = require('node:worker_threads');
+      const library = ${JSON.stringify(require.resolve('../lib'))};
+      const source = \`
+        const { Reranker } = require(\${JSON.stringify(library)});
+        const { parentPort } = require('node:worker_threads');
+        const documents = Array.from({ length: 200 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
+        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}).then(async (model) => {
+          parentPort.postMessage('loaded');
+          for (;;) await model.rerank('planet', documents);
+        });\`;
+      (async () => {
+        const main = await Reranker.load(${JSON.stringify(fixture('bert'))});
+        let terminated = 0;
+        for (let round = 0; round < 4; round++) {
+          const workers = [new Worker(source, { eval: true }), new Worker(source, { eval: true })];
+          await Promise.all(workers.map((worker) => new Promise((resolve, reject) => {
+            worker.once('message', () => setTimeout(resolve, round * 15));
+            worker.once('error', reject);
+          })));
+          await Promise.all(workers.map(async (worker) => { await worker.terminate(); terminated++; }));
+        }
+        // One that is terminated while it loads.
+        const early = new Worker(source, { eval: true });
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        await early.terminate();
+        const { results } = await main.rerank('planet', ['one', 'two']);
+        await main.dispose();
+        console.log(JSON.stringify({ terminated, ranked: results.length }));
+      })();`);
+    expect(result).toEqual({ terminated: 8, ranked: 2 });
+  });
+
+  test('rerankers that are dropped are collected, their threads too', () => {
+    const result = runJson(`
+      const { readdirSync } = require('node:fs');
+      require('node:v8').setFlagsFromString('--expose-gc');
+      const gc = require('node:vm').runInNewContext('gc');
+      const threads = () => (process.platform === 'linux' ? readdirSync('/proc/self/task').length : 0);
+      (async () => {
+        await (await Reranker.load(${JSON.stringify(fixture('bert'))})).predict([['q', 'd']]);
+        const before = threads();
+        for (let i = 0; i < 20; i++) await (await Reranker.load(${JSON.stringify(fixture('bert'))}, { threads: 4 })).predict([['q', 'd']]);
+        for (let i = 0; i < 50 && threads() > before; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        console.log(JSON.stringify(threads() <= before));
+      })();`);
+    expect(result).toBe(true);
+  });
+});
+
+test('the event loop turns while documents are tokenized and scored', async () => {
+  await using model = await Reranker.load();
+  const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(30)}`);
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await model.rerank('planet', documents);
+  clearInterval(timer);
+  // Without engine threads there would be none at all.
+  expect(turns).toBeGreaterThan(10);
+});
