@@ -127,7 +127,7 @@ describe('the process ends cleanly', () => {
 
 test('the event loop turns while documents are tokenized and scored', async () => {
   await using model = await Reranker.load();
-  const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(30)}`);
+  const documents = Array.from({ length: 60 }, (_, i) => `document ${i} ${'about planets '.repeat(30)}`);
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   await model.rerank('planet', documents);

@@ -133,7 +133,7 @@ test('info tells what is loaded and how it runs', async () => {
   expect(info.threads).toBeGreaterThan(0);
   expect(info.onnxRuntime.version).toMatch(/^1\.\d+/);
   await using small = await Reranker.load(fixture('roberta'), { threads: 3, maxTokensPerChunk: 64, precision: 'fp32' });
-  expect(small.info()).toMatchObject({ threads: 3, maxTokensPerChunk: 64, maxLength: 160, modelType: 'roberta' });
+  expect(small.info()).toMatchObject({ threads: 3, maxTokensPerChunk: 64, maxLength: 128, modelType: 'roberta' });
 });
 
 describe('truncation', () => {

@@ -1,5 +1,7 @@
 #include "addon/engine_object.h"
 
+#include <utility>
+
 #include "addon/environment.h"
 #include "kernels/kernels.h"
 
@@ -205,7 +207,7 @@ Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
         }
       });
     };
-    engine_->Submit(std::move(request_));
+    std::exchange(engine_, nullptr)->Submit(std::move(request_));
     return Napi::Value(deferred.Promise());
   });
 }

@@ -1,5 +1,7 @@
 #include "addon/environment.h"
 
+#include "common/memory.h"
+
 namespace crossrank::addon {
 
 namespace {
@@ -63,6 +65,7 @@ void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> s
   Spawn([engine = std::move(engine), stopped = std::move(stopped)]() mutable {
     engine->Stop();
     engine.reset();
+    ReturnFreedMemory();
     if (stopped) stopped();
   });
 }
