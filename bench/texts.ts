@@ -1,0 +1,77 @@
+import type { Reranker } from '../lib';
+import type { Range } from './arguments';
+import { randomNumbers } from './random';
+import { WORDS } from './words';
+
+/** A query and its documents. */
+export interface TextSet {
+  query: string;
+  documents: string[];
+}
+
+interface PricedWord {
+  text: string;
+  tokens: number;
+}
+
+const QUERY_WORDS = 8;
+const FILLER = 'the the the the the the the the';
+/** Tokens left of a text while its tokens are counted. */
+const KEPT_TOKENS = 4;
+
+/**
+ * Makes queries and documents of common words; a document has as many tokens as drawn from `length`, evenly. What a word
+ * costs is asked of the model's own tokenizer.
+ */
+export async function makeTexts(
+  reranker: Reranker,
+  sets: number,
+  documents: number,
+  length: Range,
+): Promise<TextSet[]> {
+  const random = randomNumbers(1);
+  const words = await priceWords(reranker);
+  const cheapest = Math.min(...words.map(({ tokens }) => tokens));
+  const cheap = words.filter(({ tokens }) => tokens === cheapest);
+  const pick = (from: readonly PricedWord[]) => from[Math.floor(random() * from.length)] as PricedWord;
+
+  const compose = (tokens: number): string => {
+    const parts: string[] = [];
+    for (let rest = tokens; rest >= cheapest; ) {
+      const drawn = pick(words);
+      const word = drawn.tokens <= rest ? drawn : pick(cheap);
+      parts.push(word.text);
+      rest -= word.tokens;
+    }
+    return parts.join(' ');
+  };
+  return Array.from({ length: sets }, () => ({
+    query: Array.from({ length: QUERY_WORDS }, () => pick(words).text).join(' '),
+    documents: Array.from({ length: documents }, () =>
+      compose(length.min + Math.floor(random() * (length.max - length.min + 1))),
+    ),
+  }));
+}
+
+async function priceWords(reranker: Reranker): Promise<PricedWord[]> {
+  const [filler = 0, ...counts] = await countTokens(reranker, [
+    FILLER,
+    ...WORDS.map((word) => `${FILLER} ${word}`),
+  ]);
+  const priced = WORDS.map((text, i) => ({ text, tokens: (counts[i] as number) - filler }));
+  return priced.filter(({ tokens }) => tokens > 0);
+}
+
+/** Tokens of texts that have more than {@link KEPT_TOKENS}: what the model sees of them and what it loses, cut short. */
+export async function countTokens(reranker: Reranker, texts: readonly string[]): Promise<number[]> {
+  const query = 'a';
+  const { usage } = await reranker.rerank(query, ['']);
+  const { results } = await reranker.rerank(query, texts, {
+    maxLength: usage.tokens + KEPT_TOKENS,
+    truncate: 'document',
+    returnDocuments: false,
+  });
+  const counts = new Array<number>(texts.length);
+  for (const { index, tokensLost } of results) counts[index] = KEPT_TOKENS + tokensLost;
+  return counts;
+}
