@@ -93,7 +93,10 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   if (options.topK !== undefined && !(Number.isInteger(options.topK) && options.topK > 0)) {
     throw invalidArgument('topK', 'a positive integer', options.topK);
   }
-  if (options.minScore !== undefined && (typeof options.minScore !== 'number' || Number.isNaN(options.minScore))) {
+  if (
+    options.minScore !== undefined &&
+    (typeof options.minScore !== 'number' || Number.isNaN(options.minScore))
+  ) {
     throw invalidArgument('minScore', 'a number', options.minScore);
   }
   if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {

@@ -4,7 +4,13 @@ import { join, resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { textsOf } from './documents';
 import { CrossrankError, invalidArgument } from './errors';
-import { type NativeEngine, type NativeInfo, nativeBinding, type NativeOutcome, runtimeLibraries } from './native/binding';
+import {
+  type NativeEngine,
+  type NativeInfo,
+  type NativeOutcome,
+  nativeBinding,
+  runtimeLibraries,
+} from './native/binding';
 import { packageRoot } from './native/load';
 import {
   checkLoadOptions,
@@ -195,7 +201,10 @@ export class Reranker {
    * @returns A score for each pair in input order; `[pairs, labels]` row by row where the model has several labels.
    * @throws as {@link Reranker.rerank}
    */
-  async predict(pairs: readonly (readonly [string, string])[], options: ScoringOptions = {}): Promise<Float32Array> {
+  async predict(
+    pairs: readonly (readonly [string, string])[],
+    options: ScoringOptions = {},
+  ): Promise<Float32Array> {
     checkScoringOptions(options, this.#lengthLimits());
     if (!Array.isArray(pairs)) throw invalidArgument('pairs', 'an array of [query, document]', pairs);
     const queries = new Map<string, number>();
@@ -203,7 +212,12 @@ export class Reranker {
     const documents = new Array<string>(pairs.length);
     for (let i = 0; i < pairs.length; i++) {
       const pair: unknown = pairs[i];
-      if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string' || typeof pair[1] !== 'string') {
+      if (
+        !Array.isArray(pair) ||
+        pair.length !== 2 ||
+        typeof pair[0] !== 'string' ||
+        typeof pair[1] !== 'string'
+      ) {
         throw invalidArgument(`pairs[${i}]`, '[query, document], two strings,', pair);
       }
       const [query, document] = pair as [string, string];
@@ -272,7 +286,8 @@ export class Reranker {
     options: ScoringOptions,
     ranking: { rank: boolean; topK: number; minScore: number },
   ): Promise<NativeOutcome> {
-    if (this.#disposed !== undefined) throw new CrossrankError('ERR_CLOSED', 'the reranker has been disposed');
+    if (this.#disposed !== undefined)
+      throw new CrossrankError('ERR_CLOSED', 'the reranker has been disposed');
     if (documents.length === 0) return emptyOutcome();
     const scale = options.scores ?? 'model';
     const { Request } = nativeBinding();
@@ -308,7 +323,10 @@ function emptyOutcome(): NativeOutcome {
   };
 }
 
-function toResults<T>(outcome: NativeOutcome, documents: readonly T[] | undefined): (RankedDocument<T> | RankedIndex)[] {
+function toResults<T>(
+  outcome: NativeOutcome,
+  documents: readonly T[] | undefined,
+): (RankedDocument<T> | RankedIndex)[] {
   const { indexes = [], scores, tokensLost = [] } = outcome;
   return Array.from(indexes, (index, rank) => {
     const lost = tokensLost[rank] as number;
@@ -320,7 +338,10 @@ function toResults<T>(outcome: NativeOutcome, documents: readonly T[] | undefine
 function defaultModelFolder(): string {
   const folder = join(packageRoot(), 'models', DEFAULT_MODEL);
   if (!existsSync(folder)) {
-    throw new CrossrankError('ERR_MODEL_NOT_FOUND', `the embedded model is missing at ${folder}; reinstall crossrank`);
+    throw new CrossrankError(
+      'ERR_MODEL_NOT_FOUND',
+      `the embedded model is missing at ${folder}; reinstall crossrank`,
+    );
   }
   return folder;
 }

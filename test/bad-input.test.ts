@@ -29,11 +29,19 @@ test.each<[string, Wrong[], string | RegExp]>([
   ['no query', [undefined, ['d']], 'Expected a string for query but received undefined'],
   ['no documents', ['q'], 'Expected an array for documents but received undefined'],
   ['documents that are a string', ['q', 'd'], 'Expected an array for documents'],
-  ['a document that is a number', ['q', ['d', 7]], 'Expected a string or an object for documents[1] but received 7'],
+  [
+    'a document that is a number',
+    ['q', ['d', 7]],
+    'Expected a string or an object for documents[1] but received 7',
+  ],
   ['a document that is null', ['q', [null]], 'documents[0]'],
   ['a hole in the documents', ['q', ['d', , 'd']], 'documents[1]'], // biome-ignore lint/suspicious/noSparseArray: on purpose
   ['an object without text', ['q', [{ body: 'd' }]], 'documents[0] has no field "text"'],
-  ['a field that is no string', ['q', [{ text: 5 }]], 'Expected a string for documents[0].text but received 5'],
+  [
+    'a field that is no string',
+    ['q', [{ text: 5 }]],
+    'Expected a string for documents[0].text but received 5',
+  ],
   ['a text function that returns no string', ['q', [{}], { text: () => 1 }], 'text(documents[0])'],
   ['topK 0', ['q', ['d'], { topK: 0 }], 'Expected a positive integer for topK but received 0 of type number'],
   ['a negative topK', ['q', ['d'], { topK: -1 }], 'topK'],
@@ -41,21 +49,41 @@ test.each<[string, Wrong[], string | RegExp]>([
   ['topK 1.5', ['q', ['d'], { topK: 1.5 }], 'topK'],
   ['topK as a string', ['q', ['d'], { topK: '3' }], 'topK'],
   ['minScore NaN', ['q', ['d'], { minScore: Number.NaN }], 'minScore'],
-  ['a maxLength without room', ['q', ['d'], { maxLength: 3 }], 'Expected an integer from 5 to 128 for maxLength'],
+  [
+    'a maxLength without room',
+    ['q', ['d'], { maxLength: 3 }],
+    'Expected an integer from 5 to 128 for maxLength',
+  ],
   ['a maxLength beyond the model', ['q', ['d'], { maxLength: 129 }], 'maxLength'],
-  ['an unknown truncation', ['q', ['d'], { truncate: 'left' }], "one of 'longest_first', 'document' for truncate"],
+  [
+    'an unknown truncation',
+    ['q', ['d'], { truncate: 'left' }],
+    "one of 'longest_first', 'document' for truncate",
+  ],
   ['an unknown scale', ['q', ['d'], { scores: 'softmax' }], 'scores'],
   ['an unknown option', ['q', ['d'], { top_k: 3 }], /Unknown option "top_k"; known are .*topK/],
   ['options that are no object', ['q', ['d'], 5], 'Expected an object for options'],
   ['returnDocuments that is no boolean', ['q', ['d'], { returnDocuments: 'yes' }], 'returnDocuments'],
 ])('rerank refuses %s', async (_, args, message) => {
-  await expectRefused(rerank(...args), typeof message === 'string' ? new RegExp(message.replace(/[.[\](){}]/g, '\\$&')) : message);
+  await expectRefused(
+    rerank(...args),
+    typeof message === 'string' ? new RegExp(message.replace(/[.[\](){}]/g, '\\$&')) : message,
+  );
 });
 
 test.each<[string, Wrong[], RegExp]>([
   ['pairs that are no array', ['q'], /pairs/],
   ['a pair of one', [[['q']]], /pairs\[0\]/],
-  ['a pair with a number', [[['q', 'd'], ['q', 1]]], /pairs\[1\]/],
+  [
+    'a pair with a number',
+    [
+      [
+        ['q', 'd'],
+        ['q', 1],
+      ],
+    ],
+    /pairs\[1\]/,
+  ],
   ['an option of rerank', [[['q', 'd']], { topK: 1 }], /Unknown option "topK"/],
 ])('predict refuses %s', async (_, args, message) => {
   await expectRefused(predict(...args), message);
@@ -77,13 +105,24 @@ test.each<[string, Wrong[], RegExp]>([
 
 describe('texts as they come', () => {
   test('empty strings are scored as the reference scores them', async () => {
-    const scores = await model.predict([['', ''], ['', 'only a document']], { scores: 'raw', maxLength: 128 });
+    const scores = await model.predict(
+      [
+        ['', ''],
+        ['', 'only a document'],
+      ],
+      { scores: 'raw', maxLength: 128 },
+    );
     expect(scores[0]).toBeCloseTo(-0.167907452, 4);
     expect(scores[1]).toBeCloseTo(-2.875260212, 4);
   });
 
   test('a lone surrogate is the replacement character', async () => {
-    const scores = await model.predict([['q', 'a \ud800 b'], ['q', 'a \ufffd b'], ['\udfff', 'd'], ['\ufffd', 'd']]);
+    const scores = await model.predict([
+      ['q', 'a \ud800 b'],
+      ['q', 'a \ufffd b'],
+      ['\udfff', 'd'],
+      ['\ufffd', 'd'],
+    ]);
     expect(scores[0]).toBe(scores[1]);
     expect(scores[2]).toBe(scores[3]);
   });
@@ -99,7 +138,10 @@ describe('texts as they come', () => {
   });
 
   test('text behind a NUL counts', async () => {
-    const [cut, whole] = await model.predict([['q', 'a'], ['q', 'a \0 planet planet planet']]);
+    const [cut, whole] = await model.predict([
+      ['q', 'a'],
+      ['q', 'a \0 planet planet planet'],
+    ]);
     expect(cut).not.toBe(whole);
   });
 

@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { CrossrankError, Reranker } from '../lib';
 import { copyOf, editJson, fixture, golden, temporaryFolder } from './support/models';
@@ -33,15 +42,20 @@ afterAll(async () => {
   // After everything that was refused here, this process still ranks.
   await using model = await Reranker.load(fixture('bert'));
   const [first] = golden(fixture('bert'));
-  const [logit] = await model.predict([[first?.query ?? '', first?.document ?? '']], { scores: 'raw', maxLength: 128 });
+  const [logit] = await model.predict([[first?.query ?? '', first?.document ?? '']], {
+    scores: 'raw',
+    maxLength: 128,
+  });
   expect(logit).toBeCloseTo(first?.logits[0] as number, 4);
 });
 
 describe('folders', () => {
-  test('that do not exist', () => expectRefused('/no/such/folder', 'ERR_MODEL_NOT_FOUND', /no model folder at \/no\/such\/folder/));
+  test('that do not exist', () =>
+    expectRefused('/no/such/folder', 'ERR_MODEL_NOT_FOUND', /no model folder at \/no\/such\/folder/));
   test('that are files', () =>
     expectRefused(join(fixture('bert'), 'config.json'), 'ERR_MODEL_NOT_FOUND', /no model folder/));
-  test('that are names of a hub', () => expectRefused('BAAI/bge-reranker-v2-m3', 'ERR_MODEL_NOT_FOUND', /path of a folder/));
+  test('that are names of a hub', () =>
+    expectRefused('BAAI/bge-reranker-v2-m3', 'ERR_MODEL_NOT_FOUND', /path of a folder/));
   test('that are empty', () => expectRefused(temporaryFolder(), 'ERR_MODEL_NOT_FOUND', /no tokenizer\.json/));
   test.each([
     ['tokenizer.json', /no tokenizer\.json/],
@@ -56,13 +70,29 @@ describe('folders', () => {
 
 describe('models of other kinds', () => {
   test.each(['modernbert', 'deberta-v2'])('%s is refused by name', (name) =>
-    expectRefused(fixture(name), 'ERR_MODEL_UNSUPPORTED', new RegExp(`model_type "${name}" is not supported`)),
+    expectRefused(
+      fixture(name),
+      'ERR_MODEL_UNSUPPORTED',
+      new RegExp(`model_type "${name}" is not supported`),
+    ),
   );
   test('an embedder has no classification head', () =>
-    expectRefused(fixture('bert-embedder'), 'ERR_MODEL_UNSUPPORTED', /"BertModel" has no classification head/));
+    expectRefused(
+      fixture('bert-embedder'),
+      'ERR_MODEL_UNSUPPORTED',
+      /"BertModel" has no classification head/,
+    ));
   test.each<[string, Record<string, unknown>, RegExp]>([
-    ['relative positions', { position_embedding_type: 'relative_key' }, /position_embedding_type "relative_key"/],
-    ['an unknown activation', { hidden_act: 'swiglu' }, /hidden_act "swiglu" is not supported; known are gelu/],
+    [
+      'relative positions',
+      { position_embedding_type: 'relative_key' },
+      /position_embedding_type "relative_key"/,
+    ],
+    [
+      'an unknown activation',
+      { hidden_act: 'swiglu' },
+      /hidden_act "swiglu" is not supported; known are gelu/,
+    ],
     ['a decoder', { is_decoder: true }, /is_decoder/],
     ['4-bit weights', { quantization_config: { quant_method: 'gptq', bits: 4 } }, /"gptq".*not supported/],
     ['an unknown score activation', { sbert_ce_default_activation_function: 'torch.nn.Softmax' }, /Softmax/],
@@ -95,10 +125,22 @@ describe('config.json', () => {
     ['a fraction of a layer', { num_hidden_layers: 1.5 }, /num_hidden_layers/],
     ['a huge size', { vocab_size: 1e300 }, /vocab_size/],
     ['heads that do not divide', { num_attention_heads: 5 }, /no multiple of its 5 attention heads/],
-    ['another hidden size than the weights', { hidden_size: 128 }, /tensor bert\..* has shape \[.*\] but config\.json asks for \[.*128\]/],
-    ['more layers than the weights', { num_hidden_layers: 99 }, /tensor bert\.encoder\.layer\.\d+\..* is missing/],
+    [
+      'another hidden size than the weights',
+      { hidden_size: 128 },
+      /tensor bert\..* has shape \[.*\] but config\.json asks for \[.*128\]/,
+    ],
+    [
+      'more layers than the weights',
+      { num_hidden_layers: 99 },
+      /tensor bert\.encoder\.layer\.\d+\..* is missing/,
+    ],
     ['fewer layers than the weights', { num_hidden_layers: 1 }, /one layer more than the 1/],
-    ['another number of labels', { id2label: { 0: 'a', 1: 'b' } }, /classifier\.weight has shape \[1, 64\] but config\.json asks for \[2, 64\]/],
+    [
+      'another number of labels',
+      { id2label: { 0: 'a', 1: 'b' } },
+      /classifier\.weight has shape \[1, 64\] but config\.json asks for \[2, 64\]/,
+    ],
     ['a smaller vocabulary', { vocab_size: 100 }, /word_embeddings\.weight has shape/],
     ['an epsilon of 0', { layer_norm_eps: 0 }, /layer_norm_eps/],
   ])('with %s', async (_, change, message) => {
@@ -130,7 +172,10 @@ describe('model.safetensors', () => {
   test.each<[string, string]>([
     ['a header that is no JSON', '{"a": '],
     ['a header that is a list', '[]'],
-    ['overlapping tensors', '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'],
+    [
+      'overlapping tensors',
+      '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}',
+    ],
     ['a tensor out of range', '{"a":{"dtype":"F32","shape":[99],"data_offsets":[0,396]}}'],
     ['offsets that run backwards', '{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}'],
     ['a shape that contradicts its bytes', '{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,16]}}'],
@@ -146,7 +191,11 @@ describe('model.safetensors', () => {
   test('without a tensor that the model needs', async () => {
     const folder = copyOf('bert');
     editTensors(folder, (tensors) => tensors.delete('bert.encoder.layer.1.output.dense.bias'));
-    await expectRefused(folder, 'ERR_MODEL_INVALID', /tensor bert\.encoder\.layer\.1\.output\.dense\.bias is missing/);
+    await expectRefused(
+      folder,
+      'ERR_MODEL_INVALID',
+      /tensor bert\.encoder\.layer\.1\.output\.dense\.bias is missing/,
+    );
   });
 
   test('with a tensor of another shape', async () => {
@@ -174,22 +223,23 @@ describe('model.safetensors', () => {
     await expectRefused(folder, 'ERR_MODEL_INVALID', /bert\.pooler\.dense\.weight_scale is missing/);
   });
 
-  test.each(['bert.embeddings.word_embeddings.weight', 'bert.encoder.layer.0.output.dense.weight', 'classifier.bias'])(
-    'with NaN in %s gives an error, not a score',
-    async (name) => {
-      const folder = copyOf('bert');
-      editTensors(folder, (tensors) => {
-        const tensor = tensors.get(name);
-        if (tensor) tensors.set(name, fromFloats(floats(tensor).fill(Number.NaN), tensor.shape));
-      });
-      await using model = await Reranker.load(folder);
-      await expect(model.rerank('planet', ['one', 'two'])).rejects.toMatchObject({
-        code: 'ERR_MODEL_INVALID',
-        message: expect.stringContaining(folder),
-      });
-      await expect(model.predict([['planet', 'one']])).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
-    },
-  );
+  test.each([
+    'bert.embeddings.word_embeddings.weight',
+    'bert.encoder.layer.0.output.dense.weight',
+    'classifier.bias',
+  ])('with NaN in %s gives an error, not a score', async (name) => {
+    const folder = copyOf('bert');
+    editTensors(folder, (tensors) => {
+      const tensor = tensors.get(name);
+      if (tensor) tensors.set(name, fromFloats(floats(tensor).fill(Number.NaN), tensor.shape));
+    });
+    await using model = await Reranker.load(folder);
+    await expect(model.rerank('planet', ['one', 'two'])).rejects.toMatchObject({
+      code: 'ERR_MODEL_INVALID',
+      message: expect.stringContaining(folder),
+    });
+    await expect(model.predict([['planet', 'one']])).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
+  });
 });
 
 describe('shards', () => {
@@ -248,7 +298,14 @@ describe('tokenizer.json', () => {
     ['that is cut', (text) => text.slice(0, text.length / 2)],
     ['that is another kind of JSON', () => '{"hello": [1, 2, 3]}'],
     ['with a vocabulary that is none', (text) => text.replace(/"vocab":\s*\{/, '"vocab": 5, "x": {')],
-    ['with a broken normalizer', (text) => text.replace(/"normalizer":\s*\{/, '"normalizer": {"type":"Precompiled","precompiled_charsmap":"AAAA"},"x":{')],
+    [
+      'with a broken normalizer',
+      (text) =>
+        text.replace(
+          /"normalizer":\s*\{/,
+          '"normalizer": {"type":"Precompiled","precompiled_charsmap":"AAAA"},"x":{',
+        ),
+    ],
   ])('%s', async (_, edit) => {
     const folder = copyOf('bert');
     const path = join(folder, 'tokenizer.json');

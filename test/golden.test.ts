@@ -38,7 +38,11 @@ describe('the embedded default model', () => {
 
   test('puts the answer first, in Chinese and in English', async () => {
     await using model = await Reranker.load();
-    const chinese = await model.rerank('什么是RAG？', ['今天天气很好', 'RAG是检索增强生成技术', 'Python是编程语言']);
+    const chinese = await model.rerank('什么是RAG？', [
+      '今天天气很好',
+      'RAG是检索增强生成技术',
+      'Python是编程语言',
+    ]);
     expect(chinese.results[0]?.index).toBe(1);
     const english = await model.rerank('Which planet is known as the Red Planet?', [
       "Venus is often called Earth's twin because of its similar size and proximity.",

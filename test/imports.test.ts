@@ -21,7 +21,9 @@ const refused = await model.rerank('q', ['d']).catch((error) => error);
 console.log(results[0].index, refused instanceof CrossrankError, refused.code);`;
 
 test('import works', () => {
-  expect(run('main.mjs', `import { CrossrankError, Reranker } from 'crossrank';${USE}`)).toBe('1 true ERR_CLOSED');
+  expect(run('main.mjs', `import { CrossrankError, Reranker } from 'crossrank';${USE}`)).toBe(
+    '1 true ERR_CLOSED',
+  );
 });
 
 test('require works', () => {

@@ -40,7 +40,10 @@ describe.each(ARCHITECTURES)('%s: a score does not depend on its neighbours, bit
     const inOrder = await model.predict(pairs, options);
     for (const seed of [1, 2, 3]) {
       const order = shuffled(pairs, seed);
-      const scores = await model.predict(order.map(({ item }) => item), options);
+      const scores = await model.predict(
+        order.map(({ item }) => item),
+        options,
+      );
       order.forEach(({ index }, i) => expect(scores[i]).toBe(inOrder[index]));
     }
   });
@@ -48,7 +51,12 @@ describe.each(ARCHITECTURES)('%s: a score does not depend on its neighbours, bit
   test('with any number of threads and any size of chunk', async () => {
     await using reference = await Reranker.load(fixture(name), { threads: 1 });
     const expected = [...(await reference.predict(pairs, options))];
-    for (const [threads, maxTokensPerChunk] of [[2, 512], [3, 64], [5, 1], [2, 100_000]] as const) {
+    for (const [threads, maxTokensPerChunk] of [
+      [2, 512],
+      [3, 64],
+      [5, 1],
+      [2, 100_000],
+    ] as const) {
       await using model = await Reranker.load(fixture(name), { threads, maxTokensPerChunk });
       expect([...(await model.predict(pairs, options))]).toEqual(expected);
     }
@@ -66,7 +74,10 @@ describe.each(ARCHITECTURES)('%s: a score does not depend on its neighbours, bit
 
 test('the embedded model: a score does not depend on its neighbours, bit for bit', async () => {
   await using model = await Reranker.load();
-  const texts = Array.from({ length: 40 }, (_, i) => `passage ${i}: ${'索引 makes 查询 fast. '.repeat((i * 7) % 23)}`);
+  const texts = Array.from(
+    { length: 40 },
+    (_, i) => `passage ${i}: ${'索引 makes 查询 fast. '.repeat((i * 7) % 23)}`,
+  );
   const pairs = texts.map((text): Pair => ['why is an index fast?', text]);
   const together = await model.predict(pairs, { scores: 'raw' });
   for (const i of [0, 7, 19, 39]) {

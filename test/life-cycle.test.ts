@@ -60,10 +60,22 @@ describe('the process ends cleanly', () => {
   test.each<[string, string, number]>([
     ['when nothing is left to do', 'start().then(async ({ call }) => { await call; });', 0],
     ['without dispose or await', 'start();', 0],
-    ['by process.exit during a run', 'start().then(({ call }) => { call.catch(() => {}); setTimeout(() => process.exit(7), 30); });', 7],
+    [
+      'by process.exit during a run',
+      'start().then(({ call }) => { call.catch(() => {}); setTimeout(() => process.exit(7), 30); });',
+      7,
+    ],
     ['by process.exit during a load', 'start(); setTimeout(() => process.exit(7), 20);', 7],
-    ['by an uncaught exception during a run', 'start().then(() => { setTimeout(() => { throw new Error("on purpose"); }, 20); });', 1],
-    ['by an unhandled rejection after dispose', 'start().then(({ model, call }) => { model.dispose(); });', 1],
+    [
+      'by an uncaught exception during a run',
+      'start().then(() => { setTimeout(() => { throw new Error("on purpose"); }, 20); });',
+      1,
+    ],
+    [
+      'by an unhandled rejection after dispose',
+      'start().then(({ model, call }) => { model.dispose(); });',
+      1,
+    ],
   ])('%s', (_, script, code) => {
     for (let round = 0; round < 3; round++) {
       const result = runChild(BUSY + script);

@@ -74,7 +74,11 @@ test('documents are objects with text, another field, or a function', async () =
   const byText = await model.rerank(QUERY, objects);
   expect(byText.results.map((r) => r.score)).toEqual(scores);
   expect(byText.results[0]?.document).toBe(objects[byText.results[0]?.index as number]);
-  const named = await model.rerank(QUERY, DOCUMENTS.map((content) => ({ content })), { text: 'content' });
+  const named = await model.rerank(
+    QUERY,
+    DOCUMENTS.map((content) => ({ content })),
+    { text: 'content' },
+  );
   expect(named.results.map((r) => r.score)).toEqual(scores);
   const computed = await model.rerank(QUERY, objects, { text: (document) => document.body.value });
   expect(computed.results.map((r) => r.score)).toEqual(scores);
@@ -83,7 +87,8 @@ test('documents are objects with text, another field, or a function', async () =
 test('returnDocuments false leaves the documents out', async () => {
   const { results } = await model.rerank(QUERY, DOCUMENTS, { returnDocuments: false });
   expect(results).toHaveLength(4);
-  for (const result of results) expect(Object.keys(result).sort()).toEqual(['index', 'score', 'tokensLost', 'truncated']);
+  for (const result of results)
+    expect(Object.keys(result).sort()).toEqual(['index', 'score', 'tokensLost', 'truncated']);
 });
 
 test('no documents give no results', async () => {
@@ -107,7 +112,10 @@ test('calls made at the same time are answered each with its own', async () => {
   const queries = Array.from({ length: 30 }, (_, i) => `question ${i} about planets`);
   const expected = new Map<string, number[]>();
   for (const query of queries) {
-    expected.set(query, (await model.rerank(query, DOCUMENTS)).results.map((r) => r.score));
+    expected.set(
+      query,
+      (await model.rerank(query, DOCUMENTS)).results.map((r) => r.score),
+    );
   }
   const answers = await Promise.all(queries.map((query) => model.rerank(query, DOCUMENTS)));
   answers.forEach((answer, i) => {
@@ -132,8 +140,17 @@ test('info tells what is loaded and how it runs', async () => {
   expect(info.parameters).toBeLessThan(42e6);
   expect(info.threads).toBeGreaterThan(0);
   expect(info.onnxRuntime.version).toMatch(/^1\.\d+/);
-  await using small = await Reranker.load(fixture('roberta'), { threads: 3, maxTokensPerChunk: 64, precision: 'fp32' });
-  expect(small.info()).toMatchObject({ threads: 3, maxTokensPerChunk: 64, maxLength: 128, modelType: 'roberta' });
+  await using small = await Reranker.load(fixture('roberta'), {
+    threads: 3,
+    maxTokensPerChunk: 64,
+    precision: 'fp32',
+  });
+  expect(small.info()).toMatchObject({
+    threads: 3,
+    maxTokensPerChunk: 64,
+    maxLength: 128,
+    modelType: 'roberta',
+  });
 });
 
 describe('truncation', () => {

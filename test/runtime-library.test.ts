@@ -25,7 +25,9 @@ test('a library that is missing', () => {
   expect(refusal('/no/such/libonnxruntime.so')).toEqual({
     refused: {
       code: 'ERR_RUNTIME',
-      message: expect.stringMatching(/cannot load ONNX Runtime from \/no\/such.*reinstall crossrank, or point onnxRuntimePath/),
+      message: expect.stringMatching(
+        /cannot load ONNX Runtime from \/no\/such.*reinstall crossrank, or point onnxRuntimePath/,
+      ),
       ours: true,
     },
     ranked: 2,
@@ -64,7 +66,9 @@ test('another library by option or environment variable is used', async () => {
 
 test('a second library in the same process is refused', async () => {
   await using model = await Reranker.load(fixture('bert'));
-  await expect(Reranker.load(fixture('bert'), { onnxRuntimePath: '/another/libonnxruntime.so' })).rejects.toMatchObject({
+  await expect(
+    Reranker.load(fixture('bert'), { onnxRuntimePath: '/another/libonnxruntime.so' }),
+  ).rejects.toMatchObject({
     code: 'ERR_INVALID_ARGUMENT',
     message: expect.stringContaining('one process uses one'),
   });

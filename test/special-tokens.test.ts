@@ -8,7 +8,9 @@ describe.each(Object.entries(SEPARATORS))('%s: text that spells %s', (name, sepa
   const forged = `a harmless text ${separator} the answer to every question`;
 
   test('is read as the reference reads it by default', async () => {
-    const cases = golden(fixture(name)).filter((c) => c.document.includes(separator) || c.query.includes(separator));
+    const cases = golden(fixture(name)).filter(
+      (c) => c.document.includes(separator) || c.query.includes(separator),
+    );
     expect(cases.length).toBeGreaterThan(0);
     await using model = await Reranker.load(fixture(name));
     for (const { query, document, max_length, logits } of cases) {

@@ -1,8 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Reranker } from '../lib';
-import { copyOf, editJson, golden, fixture } from './support/models';
-import { floats, fromFloats, readTensors, type TensorData, type Tensors, writeTensors } from './support/safetensors';
+import { copyOf, editJson, fixture, golden } from './support/models';
+import {
+  floats,
+  fromFloats,
+  readTensors,
+  type TensorData,
+  type Tensors,
+  writeTensors,
+} from './support/safetensors';
 
 /** A stored tensor and the fp32 values that it stands for. */
 interface Encoded {
@@ -71,30 +78,36 @@ describe.each<[string, Encode]>([
   ['F16', asF16],
   ['int8 rows', asInt8Rows],
 ])('weights in %s', (_, encode) => {
-  test.each(['bert', 'electra', 'xlm-roberta'])('of %s score as the fp32 values they stand for, bit for bit', async (name) => {
-    const [encoded, plain] = [copyOf(name), copyOf(name)];
-    const stored: Tensors = new Map();
-    const meant: Tensors = new Map();
-    for (const [key, tensor] of readTensors(join(fixture(name), 'model.safetensors'))) {
-      const result = encode(key, tensor);
-      for (const [storedName, value] of result.stored) stored.set(storedName, value);
-      meant.set(key, fromFloats(result.meant, tensor.shape));
-    }
-    writeTensors(join(encoded, 'model.safetensors'), stored);
-    writeTensors(join(plain, 'model.safetensors'), meant);
-    await using a = await Reranker.load(encoded);
-    await using b = await Reranker.load(plain);
-    const scores = await a.predict(PAIRS, { scores: 'raw' });
-    expect(scores).toEqual(await b.predict(PAIRS, { scores: 'raw' }));
-    expect(new Set(scores).size).toBeGreaterThan(10);
-  });
+  test.each(['bert', 'electra', 'xlm-roberta'])(
+    'of %s score as the fp32 values they stand for, bit for bit',
+    async (name) => {
+      const [encoded, plain] = [copyOf(name), copyOf(name)];
+      const stored: Tensors = new Map();
+      const meant: Tensors = new Map();
+      for (const [key, tensor] of readTensors(join(fixture(name), 'model.safetensors'))) {
+        const result = encode(key, tensor);
+        for (const [storedName, value] of result.stored) stored.set(storedName, value);
+        meant.set(key, fromFloats(result.meant, tensor.shape));
+      }
+      writeTensors(join(encoded, 'model.safetensors'), stored);
+      writeTensors(join(plain, 'model.safetensors'), meant);
+      await using a = await Reranker.load(encoded);
+      await using b = await Reranker.load(plain);
+      const scores = await a.predict(PAIRS, { scores: 'raw' });
+      expect(scores).toEqual(await b.predict(PAIRS, { scores: 'raw' }));
+      expect(new Set(scores).size).toBeGreaterThan(10);
+    },
+  );
 });
 
 test('LayerNorm weights named gamma and beta, as in checkpoints from TensorFlow, are read', async () => {
   const folder = copyOf('bert');
   const tensors: Tensors = new Map();
   for (const [name, tensor] of readTensors(join(folder, 'model.safetensors'))) {
-    tensors.set(name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta'), tensor);
+    tensors.set(
+      name.replace('LayerNorm.weight', 'LayerNorm.gamma').replace('LayerNorm.bias', 'LayerNorm.beta'),
+      tensor,
+    );
   }
   writeTensors(join(folder, 'model.safetensors'), tensors);
   await using old = await Reranker.load(folder);
@@ -128,8 +141,16 @@ describe('what the config says about scores', () => {
   test.each<[string, Record<string, unknown>, 'sigmoid' | 'identity']>([
     ['nothing, one label', {}, 'sigmoid'],
     ['Identity (sentence-transformers 4)', identity, 'identity'],
-    ['Identity (before)', { sbert_ce_default_activation_function: 'torch.nn.modules.linear.Identity' }, 'identity'],
-    ['Sigmoid', { sentence_transformers: { activation_fn: 'torch.nn.modules.activation.Sigmoid' } }, 'sigmoid'],
+    [
+      'Identity (before)',
+      { sbert_ce_default_activation_function: 'torch.nn.modules.linear.Identity' },
+      'identity',
+    ],
+    [
+      'Sigmoid',
+      { sentence_transformers: { activation_fn: 'torch.nn.modules.activation.Sigmoid' } },
+      'sigmoid',
+    ],
   ])('%s', async (_, change, expected) => {
     const folder = copyOf('bert');
     editJson(folder, 'config.json', (config) => Object.assign(config, change));

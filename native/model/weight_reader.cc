@@ -89,18 +89,16 @@ Initializer WeightReader::ToFloat(const Tensor& tensor, size_t rows, size_t colu
   Initializer out{tensor.name, ElementType::kFloat, tensor.shape, nullptr, nullptr};
   if (type == kernels::TableType::kF32 && Aligned(tensor)) {
     out.mapped = tensor.data;
-  } else if (!Aligned(tensor)) {
-    out.fill = [&tensor, type, rows, columns](float* values) {
-      const std::vector<uint8_t> copy(tensor.data, tensor.data + tensor.bytes);
-      kernels::Kernels().to_float({copy.data(), nullptr, type, rows}, 0, rows, columns, values);
-    };
   } else {
     const float* scales = nullptr;
     if (type == kernels::TableType::kI8) {
       scales = reinterpret_cast<const float*>(RequireScale(tensor.name, rows).data);
     }
-    out.fill = [&tensor, type, scales, rows, columns](float* values) {
-      kernels::Kernels().to_float({tensor.data, scales, type, rows}, 0, rows, columns, values);
+    out.fill = [&tensors = tensors_, &tensor, type, scales, rows, columns](float* values) {
+      std::vector<uint8_t> copy;
+      if (!Aligned(tensor)) copy.assign(tensor.data, tensor.data + tensor.bytes);
+      kernels::Kernels().to_float({copy.empty() ? tensor.data : copy.data(), scales, type, rows}, 0, rows, columns, values);
+      tensors.ReleasePages();  // what was converted need not stay in memory beside its copy
     };
   }
   Count(rows * columns, sizeof(float));

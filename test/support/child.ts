@@ -24,7 +24,9 @@ export function runChild(script: string, env: Record<string, string> = {}): Chil
 export function runJson(script: string, env: Record<string, string> = {}): unknown {
   const result = runChild(script, env);
   if (result.status !== 0) {
-    throw new Error(`the child ended with ${result.status ?? result.signal}:\n${result.stdout}${result.stderr}`);
+    throw new Error(
+      `the child ended with ${result.status ?? result.signal}:\n${result.stdout}${result.stderr}`,
+    );
   }
   return JSON.parse(result.stdout.trim().split('\n').at(-1) ?? '');
 }

@@ -14,7 +14,11 @@ export function readTensors(path: string): Tensors {
   const size = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString('utf8', 8, 8 + size));
   const tensors: Tensors = new Map();
-  for (const [name, entry] of Object.entries<{ dtype: string; shape: number[]; data_offsets: [number, number] }>(header)) {
+  for (const [name, entry] of Object.entries<{
+    dtype: string;
+    shape: number[];
+    data_offsets: [number, number];
+  }>(header)) {
     if (name === '__metadata__') continue;
     const [begin, end] = entry.data_offsets;
     tensors.set(name, {
