@@ -35,7 +35,7 @@ test.each<[string, Wrong[], string | RegExp]>([
     'Expected a string or an object for documents[1] but received 7',
   ],
   ['a document that is null', ['q', [null]], 'documents[0]'],
-  ['a hole in the documents', ['q', ['d', , 'd']], 'documents[1]'], // biome-ignore lint/suspicious/noSparseArray: on purpose
+  ['a hole in the documents', ['q', Object.assign(new Array(3), { 0: 'd', 2: 'd' })], 'documents[1]'],
   ['an object without text', ['q', [{ body: 'd' }]], 'documents[0] has no field "text"'],
   [
     'a field that is no string',

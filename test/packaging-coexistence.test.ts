@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageRoot } from '../lib/native/load';
+import { installPackage } from './support/npm';
 
 const root = packageRoot();
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'crossrank-coexistence-'));
@@ -49,10 +50,10 @@ const RANK = `
   const ranked = await reranker.rerank('how do I install Node.js?', ['Bananas.', 'Install Node.js like this.']);
   console.log('crossrank', ranked.results[0].index);`;
 
-/** Creates a session of the onnxruntime-node package in \`folder\` and runs it. */
-function runIdentity(folder: string): string {
+/** Creates a session of an onnxruntime-node package and runs it. */
+function runIdentity(packageFolder: string): string {
   return `
-    const ort = require(${JSON.stringify(path.join(folder, 'node_modules', 'onnxruntime-node'))});
+    const ort = require(${JSON.stringify(packageFolder)});
     const model = Buffer.from('${identityModel().toString('base64')}', 'base64');
     globalThis.session ??= await ort.InferenceSession.create(model);
     const { y } = await session.run({ x: new ort.Tensor('float32', [3], [1]) });
@@ -60,29 +61,11 @@ function runIdentity(folder: string): string {
 }
 
 describe('with an older onnxruntime-node in the same process', () => {
-  const older = path.join(temporary, 'older');
   const release = 'await reranker.dispose();';
+  let older: string;
 
   beforeAll(() => {
-    fs.mkdirSync(older);
-    fs.writeFileSync(path.join(older, 'package.json'), '{ "private": true }\n');
-    const npm = process.env.npm_execpath;
-    const [command, first] = npm !== undefined ? [process.execPath, [npm]] : ['npm', []];
-    const install = [
-      'install',
-      `onnxruntime-node@${olderVersion}`,
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-    ];
-    const { status, stdout, stderr } = spawnSync(command, [...first, ...install], {
-      cwd: older,
-      encoding: 'utf8',
-      env: Object.fromEntries(
-        Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$)/i.test(name)),
-      ),
-    });
-    if (status !== 0) throw new Error(`npm ${install.join(' ')} failed\n${stdout}\n${stderr}`);
+    older = installPackage(temporary, 'onnxruntime-node', olderVersion);
   }, 300_000);
 
   test('both run, crossrank first', () => {
@@ -115,6 +98,55 @@ describe('with an older onnxruntime-node in the same process', () => {
   );
 });
 
+describe('another ONNX Runtime by option', () => {
+  function libraryOf(packageFolder: string): string {
+    const files = fs.readdirSync(packageFolder, { recursive: true }).map(String);
+    const suffix = new RegExp(
+      `${process.platform}.${process.arch}.(lib)?onnxruntime[^/]*(so[.\\d]*|dylib|dll)$`,
+    );
+    const file = files.find((name) => suffix.test(name));
+    if (file === undefined) throw new Error(`no ONNX Runtime for this platform in ${packageFolder}`);
+    return path.join(packageFolder, file);
+  }
+
+  /** Version and logits, or the error's code and message. */
+  function scoreWith(library: string | undefined): string {
+    const options = library === undefined ? '{}' : JSON.stringify({ onnxRuntimePath: library });
+    const output = runScript(`
+      const { Reranker } = require(${JSON.stringify(root)});
+      try {
+        const reranker = await Reranker.load(undefined, ${options});
+        const scores = await reranker.predict([['red planet', 'Mars is red.'], ['', '']], { scores: 'raw' });
+        console.log(reranker.info().onnxRuntime.version, ...scores);
+        await reranker.dispose();
+      } catch (error) {
+        console.log(error.code, error.message);
+      }`);
+    return output.at(-1) as string;
+  }
+
+  test.each(['1.18.0', '1.21.0'])(
+    'version %s scores as ours',
+    (release) => {
+      const [, ...expected] = scoreWith(undefined).split(' ');
+      const folder = path.join(temporary, `onnxruntime-node-${release}`, 'node_modules', 'onnxruntime-node');
+      if (!fs.existsSync(folder)) installPackage(temporary, 'onnxruntime-node', release);
+      const [version, ...scores] = scoreWith(libraryOf(folder)).split(' ');
+      expect(version).toBe(release);
+      // Another version may sum in another order.
+      scores.forEach((score, i) => expect(Number(score)).toBeCloseTo(Number(expected[i]), 4));
+    },
+    300_000,
+  );
+
+  test('version 1.17.3 is too old, and the message says what is needed', () => {
+    const library = libraryOf(installPackage(temporary, 'onnxruntime-node', '1.17.3'));
+    expect(scoreWith(library)).toMatch(
+      /^ERR_RUNTIME ONNX Runtime 1\.17\.3 at .* is too old; .* 1\.18 or newer$/,
+    );
+  }, 300_000);
+});
+
 describe('telemetry', () => {
   /** Every file that a script leaves when all places for personal and temporary files are one empty folder. */
   function filesLeftBy(name: string, body: string): string[] {
@@ -136,7 +168,10 @@ describe('telemetry', () => {
   onLinux(
     'the same ONNX Runtime leaves files when nobody turns it off',
     () => {
-      const files = filesLeftBy('talkative', `{${runIdentity(root)}}`);
+      const files = filesLeftBy(
+        'talkative',
+        `{${runIdentity(path.join(root, 'node_modules', 'onnxruntime-node'))}}`,
+      );
       expect(files).toContainEqual(expect.stringMatching(/\.onnxruntime\/onnxruntime\.db$/));
     },
     60_000,

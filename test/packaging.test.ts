@@ -1,10 +1,10 @@
 // What users get: the packed tarball, installed by npm into an empty folder.
 
-import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { packageRoot } from '../lib/native/load';
+import { npmScript, runNode } from './support/npm';
 
 const root = packageRoot();
 const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
@@ -22,12 +22,6 @@ const cleanEnv = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|PREBUILDS_ONLY$|NODE_ENV$)/i.test(name)),
 );
 
-function npmScript(): string {
-  const started = process.env.npm_execpath;
-  if (started !== undefined && /npm-cli\.[cm]?js$/.test(started)) return started;
-  return fs.realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim());
-}
-
 /** A PATH with Node, npm and the shell that npm needs, and nothing that could compile. */
 function pathWithoutTools(): string {
   const bin = path.join(temporary, 'bin');
@@ -41,19 +35,6 @@ function pathWithoutTools(): string {
     fs.symlinkSync(target, path.join(bin, name));
   }
   return bin;
-}
-
-function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): string {
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
-    cwd,
-    env,
-    encoding: 'utf8',
-    maxBuffer: 64 << 20,
-  });
-  if (status !== 0) {
-    throw new Error(`node ${args.join(' ')} ended with ${signal ?? status}\n${stdout}\n${stderr}`);
-  }
-  return stdout;
 }
 
 const RANK = `
@@ -74,15 +55,15 @@ function filesBelow(folder: string, below = ''): string[] {
 }
 
 beforeAll(() => {
-  run([path.join(root, 'scripts', 'prebuild.mjs')], root, cleanEnv);
-  run([npmScript(), 'pack', '--pack-destination', temporary], root, cleanEnv);
+  runNode([path.join(root, 'scripts', 'prebuild.mjs')], root, cleanEnv);
+  runNode([npmScript(), 'pack', '--pack-destination', temporary], root, cleanEnv);
   tarball = path.join(temporary, `crossrank-${version}.tgz`);
   console.log(`${path.basename(tarball)}: ${(fs.statSync(tarball).size / 1e6).toFixed(1)} MB`);
 
   fs.mkdirSync(app);
   fs.writeFileSync(path.join(app, 'package.json'), '{ "private": true }\n');
   const withoutTools = { ...cleanEnv, PATH: pathWithoutTools(), PREBUILDS_ONLY: '1' };
-  run([npmScript(), 'install', tarball, '--no-audit', '--no-fund'], app, withoutTools);
+  runNode([npmScript(), 'install', tarball, '--no-audit', '--no-fund'], app, withoutTools);
 }, 600_000);
 
 afterAll(() => {
@@ -125,7 +106,7 @@ describe('the installed package', () => {
     (_, args) => {
       const env = { ...cleanEnv, PATH: pathWithoutTools(), PREBUILDS_ONLY: '1' };
       expect(fs.existsSync(path.join(installed, 'build'))).toBe(false);
-      expect(JSON.parse(run(args, app, env))).toEqual([1, 0]);
+      expect(JSON.parse(runNode(args, app, env))).toEqual([1, 0]);
     },
     120_000,
   );
@@ -137,7 +118,7 @@ describe('the installed package', () => {
     fs.writeFileSync(addon, 'not an addon');
     try {
       const script = `import('crossrank').then((c) => c.Reranker.load()).catch((e) => console.log(e.code, e.message))`;
-      const output = run(['-e', script], app, { ...cleanEnv, PREBUILDS_ONLY: '1' });
+      const output = runNode(['-e', script], app, { ...cleanEnv, PREBUILDS_ONLY: '1' });
       expect(output).toMatch(/^ERR_NATIVE_LOAD The native addon of crossrank did not load\./);
       expect(output).toContain(addon);
       expect(output).toMatch(/install again|npm rebuild crossrank --build-from-source/);
@@ -158,8 +139,8 @@ describe('the installed package', () => {
       CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
       CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',
     };
-    run([npmScript(), 'rebuild', 'crossrank'], app, { ...cleanEnv, ...quickRust });
+    runNode([npmScript(), 'rebuild', 'crossrank'], app, { ...cleanEnv, ...quickRust });
     expect(fs.existsSync(path.join(installed, 'build', 'Release', 'crossrank.node'))).toBe(true);
-    expect(JSON.parse(run(['-e', REQUIRE_AND_RANK], app, cleanEnv))).toEqual([1, 0]);
+    expect(JSON.parse(runNode(['-e', REQUIRE_AND_RANK], app, cleanEnv))).toEqual([1, 0]);
   }, 900_000);
 });

@@ -18,7 +18,9 @@ size_t Size(const Napi::Object& options, const char* name) {
   return static_cast<size_t>(options.Get(name).As<Napi::Number>().Int64Value());
 }
 
-bool Flag(const Napi::Object& options, const char* name) { return options.Get(name).As<Napi::Boolean>().Value(); }
+bool Flag(const Napi::Object& options, const char* name) {
+  return options.Get(name).As<Napi::Boolean>().Value();
+}
 
 std::string Text(const Napi::Object& options, const char* name) {
   return options.Get(name).As<Napi::String>().Utf8Value();
@@ -50,7 +52,8 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
   if (ranked) {
     out["indexes"] = Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.index; });
     out["scores"] = Column<float>(env, outcome.ranked, [](const RankedDocument& r) { return r.score; });
-    out["tokensLost"] = Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.tokens_lost; });
+    out["tokensLost"] =
+        Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.tokens_lost; });
   } else {
     out["scores"] = Column<float>(env, outcome.scores, [](float score) { return score; });
   }
@@ -65,9 +68,9 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
 }  // namespace
 
 void EngineObject::Define(Napi::Env env, Napi::Object exports) {
-  const Napi::Function engine_class = DefineClass(env, "Engine",
-                                                  {InstanceMethod<&EngineObject::Info>("info"),
-                                                   InstanceMethod<&EngineObject::Dispose>("dispose")});
+  const Napi::Function engine_class = DefineClass(
+      env, "Engine",
+      {InstanceMethod<&EngineObject::Info>("info"), InstanceMethod<&EngineObject::Dispose>("dispose")});
   Environment::Of(env).SetEngineClass(engine_class);
   exports.Set("load", Napi::Function::New<&EngineObject::Load>(env, "load"));
 }
@@ -102,14 +105,16 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
     auto engine = std::make_shared<Engine>(Model::Load(load), engine_options);
     return [engine](Napi::Env env) -> Napi::Value {
       auto handle = engine;
-      return Environment::Of(env).engine_class().New({Napi::External<std::shared_ptr<Engine>>::New(env, &handle)});
+      return Environment::Of(env).engine_class().New(
+          {Napi::External<std::shared_ptr<Engine>>::New(env, &handle)});
     };
   });
 }
 
 Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!engine_) throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
+  if (!engine_)
+    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
   const ModelInfo& model = engine_->model().info();
   Napi::Object out = Napi::Object::New(env);
   const auto number = [env](size_t value) { return Napi::Number::New(env, static_cast<double>(value)); };
@@ -160,7 +165,8 @@ void RequestObject::Define(Napi::Env env, Napi::Object exports) {
 RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RequestObject>(info) {
   const Napi::Env env = info.Env();
   engine_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->engine();
-  if (!engine_) throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
+  if (!engine_)
+    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
   request_ = std::make_shared<Request>();
   request_->queries = Strings(info[1].As<Napi::Array>());
   const auto js = info[2].As<Napi::Object>();
@@ -174,7 +180,8 @@ RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   options.min_score = js.Get("minScore").As<Napi::Number>().DoubleValue();
 }
 
-// addDocuments(documents, first, end, queryOf?): documents[first .. end), paired with queries[queryOf[i]] or query 0
+// addDocuments(documents, first, end, queryOf?): documents[first .. end), paired with queries[queryOf[i]] or
+// query 0
 Napi::Value RequestObject::AddDocuments(const Napi::CallbackInfo& info) {
   const auto documents = info[0].As<Napi::Array>();
   const uint32_t first = info[1].As<Napi::Number>().Uint32Value();
@@ -199,13 +206,14 @@ Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
     Environment& environment = Environment::Of(env);
     environment.mailbox().Retain();
     request_->done = [deferred, &environment, ranked = request_->options.rank](Outcome outcome) {
-      environment.mailbox().Post([deferred, &environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
-        if (outcome.error) {
-          deferred.Reject(environment.MakeError(env, *outcome.error).Value());
-        } else {
-          deferred.Resolve(OutcomeToJs(env, outcome, ranked));
-        }
-      });
+      environment.mailbox().Post(
+          [deferred, &environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
+            if (outcome.error) {
+              deferred.Reject(environment.MakeError(env, *outcome.error).Value());
+            } else {
+              deferred.Resolve(OutcomeToJs(env, outcome, ranked));
+            }
+          });
     };
     std::exchange(engine_, nullptr)->Submit(std::move(request_));
     return Napi::Value(deferred.Promise());

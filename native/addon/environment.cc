@@ -70,12 +70,14 @@ void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> s
   });
 }
 
-Napi::Promise Environment::Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work) {
+Napi::Promise Environment::Promise(Napi::Env env,
+                                   std::function<std::function<Napi::Value(Napi::Env)>()> work) {
   const auto deferred = Napi::Promise::Deferred::New(env);
   mailbox_.Retain();
   Spawn([this, deferred, work = std::move(work)] {
     const auto reject = [&](const Error& error) {
-      mailbox_.Post([this, deferred, error](Napi::Env env) { deferred.Reject(MakeError(env, error).Value()); });
+      mailbox_.Post(
+          [this, deferred, error](Napi::Env env) { deferred.Reject(MakeError(env, error).Value()); });
     };
     try {
       const auto make_value = work();

@@ -43,7 +43,8 @@ class Environment {
   // Runs a function on a thread that the clean-up joins.
   void Spawn(std::function<void()> function);
 
-  // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS thread.
+  // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS
+  // thread.
   Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
 
  private:

@@ -6,8 +6,8 @@ namespace crossrank::addon {
 
 Mailbox::Mailbox(Napi::Env env) : env_(env) {
   const Napi::String name = Napi::String::New(env, "crossrank");
-  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                                             &Mailbox::Deliver, &function_);
+  const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr,
+                                                             nullptr, this, &Mailbox::Deliver, &function_);
   if (status != napi_ok) throw Napi::Error::New(env, "cannot create a thread-safe function");
   napi_unref_threadsafe_function(env, function_);
 }
@@ -24,7 +24,8 @@ void Mailbox::Post(Delivery delivery) {
   auto boxed = std::make_unique<Delivery>(std::move(delivery));
   std::lock_guard<std::mutex> lock(mutex_);
   if (closed_) return;
-  if (napi_call_threadsafe_function(function_, boxed.get(), napi_tsfn_nonblocking) == napi_ok) boxed.release();
+  if (napi_call_threadsafe_function(function_, boxed.get(), napi_tsfn_nonblocking) == napi_ok)
+    boxed.release();
 }
 
 void Mailbox::Close() {

@@ -1,9 +1,9 @@
 // Engine threads hand work to the JavaScript thread of one environment.
 //
-// Life, in order: the environment's set-up creates it; every call that will be answered later takes Retain (JS thread),
-// which keeps the event loop alive; an engine thread calls Post once; the event loop runs the delivery and releases.
-// The environment's clean-up hook stops the engines (no thread posts after that) and then calls Close; what was posted
-// and not delivered is destroyed without running.
+// Life, in order: the environment's set-up creates it; every call that will be answered later takes Retain
+// (JS thread), which keeps the event loop alive; an engine thread calls Post once; the event loop runs the
+// delivery and releases. The environment's clean-up hook stops the engines (no thread posts after that) and
+// then calls Close; what was posted and not delivered is destroyed without running.
 #pragma once
 
 #include <napi.h>
@@ -20,9 +20,9 @@ class Mailbox {
   explicit Mailbox(Napi::Env env);
   Mailbox(const Mailbox&) = delete;
 
-  void Retain();                  // JS thread
-  void Post(Delivery delivery);   // any thread, once for each Retain
-  void Close();                   // JS thread, once
+  void Retain();                 // JS thread
+  void Post(Delivery delivery);  // any thread, once for each Retain
+  void Close();                  // JS thread, once
 
  private:
   static void Deliver(napi_env env, napi_value function, void* context, void* data);

@@ -1,4 +1,5 @@
-// The one exception type of the core. It never leaves native/: the addon turns it into a coded JavaScript error.
+// The one exception type of the core. It never leaves native/: the addon turns it into a coded JavaScript
+// error.
 #pragma once
 
 #include <stdexcept>

@@ -13,7 +13,8 @@ class PageBuffer {
   PageBuffer& operator=(PageBuffer&&) = delete;
 
   void* data() const { return data_; }
-  // The content is gone and reads as zeros, or as anything where the system has no such call; writing is allowed.
+  // The content is gone and reads as zeros, or as anything where the system has no such call; writing is
+  // allowed.
   void Release() const noexcept;
 
  private:

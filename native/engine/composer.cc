@@ -5,8 +5,8 @@
 namespace crossrank {
 namespace {
 
-// Below this a chunk no longer feeds the matrix multiplications (measured: 64 tokens run at three quarters of the
-// speed of 256), so work is not cut finer to occupy every lane.
+// Below this a chunk no longer feeds the matrix multiplications (measured: 64 tokens run at three quarters of
+// the speed of 256), so work is not cut finer to occupy every lane.
 constexpr size_t kMinChunkTokens = 64;
 
 }  // namespace
@@ -16,10 +16,12 @@ void Composer::Add(std::shared_ptr<Request> request, size_t special_tokens) {
   std::vector<Pair> pairs(request->lengths.size());
   for (size_t i = 0; i < pairs.size(); i++) {
     const PairLengths& lengths = request->lengths[i];
-    pairs[i] = {static_cast<uint32_t>(i), static_cast<uint32_t>(lengths.query + lengths.document + special_tokens)};
+    pairs[i] = {static_cast<uint32_t>(i),
+                static_cast<uint32_t>(lengths.query + lengths.document + special_tokens)};
     waiting_tokens_ += pairs[i].tokens;
   }
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.tokens > b.tokens; });
+  std::stable_sort(pairs.begin(), pairs.end(),
+                   [](const Pair& a, const Pair& b) { return a.tokens > b.tokens; });
   waiting.pairs.assign(pairs.begin(), pairs.end());
   waiting.request = std::move(request);
   waiting_.push_back(std::move(waiting));
@@ -67,9 +69,9 @@ std::vector<ChunkItem> Composer::Next() {
     while (!waiting.pairs.empty() && Fits(chunk, waiting.pairs.back(), budget)) Take(waiting, false, chunk);
     if (chunk.tokens >= budget || chunk.items.size() >= limits_.max_rows) break;
   }
-  waiting_.erase(
-      std::remove_if(waiting_.begin(), waiting_.end(), [](const Waiting& waiting) { return waiting.pairs.empty(); }),
-      waiting_.end());
+  waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(),
+                                [](const Waiting& waiting) { return waiting.pairs.empty(); }),
+                 waiting_.end());
   return std::move(chunk.items);
 }
 

@@ -1,8 +1,8 @@
 // Cuts the pairs of all waiting requests into chunks, one chunk a run of the session.
 //
-// Requests are served in the order of their arrival. Within one, pairs are sorted by length, and a chunk takes the
-// longest that are left and fills what remains of its budget with the shortest; room that is still left goes to the
-// requests behind. Not thread-safe: the engine guards it.
+// Requests are served in the order of their arrival. Within one, pairs are sorted by length, and a chunk
+// takes the longest that are left and fills what remains of its budget with the shortest; room that is still
+// left goes to the requests behind. Not thread-safe: the engine guards it.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct ChunkItem {
 struct ComposerLimits {
   size_t max_tokens;  // of a chunk; a single longer sequence is a chunk of its own
   size_t max_rows;    // sequences in a chunk
-  bool padded;        // a chunk costs rows x its longest sequence: one request's neighbours in length go together
+  bool padded;  // a chunk costs rows x its longest sequence: one request's neighbours in length go together
   size_t lanes;
 };
 

@@ -8,8 +8,9 @@
 namespace crossrank {
 namespace {
 
-// Sequences end to end lose nothing in small chunks, and these stay in the cache (measured: 256 to 512 tokens are 15 to
-// 25 % faster than thousands). A padded run has no such choice: 32 rows is what exported models are run with.
+// Sequences end to end lose nothing in small chunks, and these stay in the cache (measured: 256 to 512 tokens
+// are 15 to 25 % faster than thousands). A padded run has no such choice: 32 rows is what exported models are
+// run with.
 constexpr size_t kPackedChunkTokens = 512;
 constexpr size_t kPaddedChunkTokens = 32 * 512;
 constexpr size_t kPaddedChunkRows = 32;
@@ -18,7 +19,9 @@ constexpr size_t kPaddedChunkRows = 32;
 constexpr size_t kSliceBytes = 32 * 1024;
 constexpr size_t kSliceTexts = 32;
 
-double Milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double Milliseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 size_t ChunkTokens(const EngineOptions& options, const Model& model) {
   if (options.max_tokens_per_chunk != 0) return options.max_tokens_per_chunk;
@@ -101,7 +104,8 @@ void Engine::Stop() {
     left = active_;
     slices_.clear();
   }
-  for (const auto& request : left) Fail(request, Error(ErrorCode::kClosed, "the reranker was disposed during the call"));
+  for (const auto& request : left)
+    Fail(request, Error(ErrorCode::kClosed, "the reranker was disposed during the call"));
 }
 
 void Engine::RunLane(RunHandle& handle) {
@@ -157,13 +161,15 @@ void Engine::Plan(const std::shared_ptr<Request>& request) {
       const PairLengths whole{request->query_tokens(i).size(), request->document_tokens(i).size()};
       const PairLengths kept = TruncatePair(whole, room, request->options.truncation);
       request->lengths[i] = kept;
-      request->tokens_lost[i] = static_cast<uint32_t>(whole.query + whole.document - kept.query - kept.document);
+      request->tokens_lost[i] =
+          static_cast<uint32_t>(whole.query + whole.document - kept.query - kept.document);
       request->total_tokens += kept.query + kept.document + layout.special_tokens();
     }
     request->logits.resize(pairs * model_->info().labels);
     request->pairs_left = pairs;
     request->tokenized = Clock::now();
-    for (std::string& document : request->documents) std::string().swap(document);  // its tokens are what is needed
+    for (std::string& document : request->documents)
+      std::string().swap(document);  // its tokens are what is needed
     {
       std::lock_guard<std::mutex> lock(mutex_);
       composer_.Add(request, layout.special_tokens());
@@ -214,9 +220,10 @@ void Engine::Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle)
 void Engine::Finish(const std::shared_ptr<Request>& request) {
   for (const float logit : request->logits) {
     if (std::isfinite(logit)) continue;
-    Fail(request, Error(ErrorCode::kModelInvalid,
-                        "the model in " + model_->info().folder +
-                            " computed a score that is not finite; its weights hold NaN or infinity, or overflow"));
+    Fail(request,
+         Error(ErrorCode::kModelInvalid,
+               "the model in " + model_->info().folder +
+                   " computed a score that is not finite; its weights hold NaN or infinity, or overflow"));
     return;
   }
   Outcome outcome;
@@ -229,8 +236,8 @@ void Engine::Finish(const std::shared_ptr<Request>& request) {
     outcome.scores = std::move(request->logits);
   }
   outcome.tokenize_ms = Milliseconds(request->tokenized - request->tokenizing);
-  outcome.queue_ms =
-      Milliseconds(request->tokenizing - request->submitted) + Milliseconds(request->computing - request->tokenized);
+  outcome.queue_ms = Milliseconds(request->tokenizing - request->submitted) +
+                     Milliseconds(request->computing - request->tokenized);
   outcome.compute_ms = Milliseconds(Clock::now() - request->computing);
   Complete(request, std::move(outcome));
 }

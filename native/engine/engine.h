@@ -6,8 +6,9 @@
 //   Score      a lane composes a chunk from all waiting requests and runs it          (lanes)
 //   Finish     the lane that ends a request's last pair ranks it and calls done()     (that lane)
 //
-// A failure (a text that cannot be encoded, a run that throws, a logit that is not finite) ends the requests it touches
-// and no other. Stop() ends running work, joins the lanes and ends every request that is left with kClosed.
+// A failure (a text that cannot be encoded, a run that throws, a logit that is not finite) ends the requests
+// it touches and no other. Stop() ends running work, joins the lanes and ends every request that is left with
+// kClosed.
 #pragma once
 
 #include <condition_variable>

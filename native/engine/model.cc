@@ -41,15 +41,15 @@ Json ReadJson(const std::string& folder, const char* name) {
 void RequireFolder(const std::string& folder) {
   std::error_code ignored;
   if (!fs::is_directory(fs::u8path(folder), ignored)) {
-    throw Error(ErrorCode::kModelNotFound,
-                "there is no model folder at " + folder +
-                    "; pass the path of a folder with config.json, tokenizer.json and model.safetensors (or model.onnx)");
+    throw Error(ErrorCode::kModelNotFound, "there is no model folder at " + folder +
+                                               "; pass the path of a folder with config.json, tokenizer.json "
+                                               "and model.safetensors (or model.onnx)");
   }
   if (!Exists(FilePath(folder, "tokenizer.json"))) {
-    throw Error(ErrorCode::kModelNotFound,
-                "the model folder " + folder +
-                    " has no tokenizer.json; save one with transformers' AutoTokenizer(...).save_pretrained(folder), or "
-                    "download it with the model");
+    throw Error(ErrorCode::kModelNotFound, "the model folder " + folder +
+                                               " has no tokenizer.json; save one with transformers' "
+                                               "AutoTokenizer(...).save_pretrained(folder), or "
+                                               "download it with the model");
   }
 }
 
@@ -71,7 +71,8 @@ TokenizerConfig ReadTokenizerConfig(const std::string& folder) {
     const JsonView names = config["model_input_names"];
     out.wants_type_ids = false;
     for (size_t i = 0; i < names.size(); i++) {
-      if (names.element(i).isString() && names.element(i).string() == "token_type_ids") out.wants_type_ids = true;
+      if (names.element(i).isString() && names.element(i).string() == "token_type_ids")
+        out.wants_type_ids = true;
     }
   }
   return out;
@@ -117,7 +118,8 @@ class Background {
 };
 
 bool HasSafetensors(const std::string& folder) {
-  return Exists(FilePath(folder, "model.safetensors")) || Exists(FilePath(folder, "model.safetensors.index.json"));
+  return Exists(FilePath(folder, "model.safetensors")) ||
+         Exists(FilePath(folder, "model.safetensors.index.json"));
 }
 
 std::string FindExported(const std::string& folder) {
@@ -190,8 +192,9 @@ void Model::LoadExported(const LoadOptions& options, const std::string& path) {
   info_.packed = false;
   info_.weight_bytes = static_cast<size_t>(fs::file_size(fs::u8path(path)));
   info_.labels = session_->labels();
-  info_.activation = has_config ? ReadScoreActivation(json->root(), info_.labels)
-                                : info_.labels == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
+  info_.activation = has_config          ? ReadScoreActivation(json->root(), info_.labels)
+                     : info_.labels == 1 ? ScoreActivation::kSigmoid
+                                         : ScoreActivation::kIdentity;
 }
 
 std::shared_ptr<Model> Model::Load(const LoadOptions& options) {
@@ -200,8 +203,8 @@ std::shared_ptr<Model> Model::Load(const LoadOptions& options) {
   model->info_.folder = options.folder;
   // The tokenizer takes as long as the weights (0.1 to 0.7 s each), so they load side by side.
   Background tokenizer([&model, &options] {
-    model->tokenizer_ = std::make_unique<Tokenizer>(
-        Tokenizer::Load(FilePath(options.folder, "tokenizer.json").u8string(), options.literal_special_tokens));
+    model->tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::Load(
+        FilePath(options.folder, "tokenizer.json").u8string(), options.literal_special_tokens));
   });
   model->LoadWeights(options);
   tokenizer.Join();
@@ -220,7 +223,8 @@ void Model::LoadWeights(const LoadOptions& options) {
     if (!exported.empty()) return LoadExported(options, exported);
     throw Error(ErrorCode::kModelNotFound,
                 "the model folder " + options.folder +
-                    " has no weights: model.safetensors, model.safetensors.index.json, model.onnx and onnx/model.onnx were "
+                    " has no weights: model.safetensors, model.safetensors.index.json, model.onnx and "
+                    "onnx/model.onnx were "
                     "looked for; pytorch_model.bin is not read (save with safe_serialization=True)");
   }
   if (!Exists(FilePath(options.folder, "config.json"))) {

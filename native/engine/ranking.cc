@@ -15,7 +15,8 @@ std::vector<RankedDocument> TopK(Span<const float> scores, Span<const uint32_t> 
   std::vector<RankedDocument> ranked;
   ranked.reserve(scores.size());
   for (size_t i = 0; i < scores.size(); i++) {
-    if (scores[i] >= options.min_score) ranked.push_back({static_cast<uint32_t>(i), scores[i], tokens_lost[i]});
+    if (scores[i] >= options.min_score)
+      ranked.push_back({static_cast<uint32_t>(i), scores[i], tokens_lost[i]});
   }
   const size_t k = std::min(options.top_k, ranked.size());
   std::partial_sort(ranked.begin(), ranked.begin() + static_cast<ptrdiff_t>(k), ranked.end(),

@@ -10,7 +10,8 @@ namespace crossrank {
 
 void ApplyActivation(ScoreActivation activation, Span<float> logits);
 
-// The best options.top_k scores that reach options.min_score, best first; equal scores keep their input order.
+// The best options.top_k scores that reach options.min_score, best first; equal scores keep their input
+// order.
 std::vector<RankedDocument> TopK(Span<const float> scores, Span<const uint32_t> tokens_lost,
                                  const RequestOptions& options);
 

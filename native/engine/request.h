@@ -47,11 +47,12 @@ struct Outcome {
   double tokenize_ms = 0, queue_ms = 0, compute_ms = 0;
 };
 
-// The state is written by one engine thread at a time: first the lanes that tokenize (each its own texts), then the
-// lane that plans, then the lanes that score (each its own logits), then the lane that finishes. The atomic counters
-// hand it on.
+// The state is written by one engine thread at a time: first the lanes that tokenize (each its own texts),
+// then the lane that plans, then the lanes that score (each its own logits), then the lane that finishes. The
+// atomic counters hand it on.
 struct Request {
-  // Texts: queries first, then documents. Document d is paired with query query_of[d], or query 0 where that is empty.
+  // Texts: queries first, then documents. Document d is paired with query query_of[d], or query 0 where that
+  // is empty.
   std::vector<std::string> queries, documents;
   std::vector<uint32_t> query_of;
   RequestOptions options;
@@ -60,8 +61,8 @@ struct Request {
   size_t texts() const { return queries.size() + documents.size(); }
 
   // Tokenization
-  std::vector<EncodedBatch> encoded;           // one for each slice of texts
-  std::vector<Span<const uint32_t>> tokens;    // [texts], into encoded
+  std::vector<EncodedBatch> encoded;         // one for each slice of texts
+  std::vector<Span<const uint32_t>> tokens;  // [texts], into encoded
   std::atomic<size_t> slices_left{0};
 
   // Plan

@@ -15,14 +15,15 @@ SequenceLayout::SequenceLayout(PairTemplate pair_template, const Rules& rules)
       CheckTokens({&id, 1});
     }
     if (rules_.type_vocab_size > 1 && piece.type_id >= rules_.type_vocab_size) {
-      throw Error(ErrorCode::kModelInvalid, "tokenizer.json gives token type " + std::to_string(piece.type_id) +
-                                                " but the model has " + std::to_string(rules_.type_vocab_size));
+      throw Error(ErrorCode::kModelInvalid, "tokenizer.json gives token type " +
+                                                std::to_string(piece.type_id) + " but the model has " +
+                                                std::to_string(rules_.type_vocab_size));
     }
   }
   if (special_tokens_ + 2 > rules_.max_tokens) {
     throw Error(ErrorCode::kModelInvalid, "the model's length of " + std::to_string(rules_.max_tokens) +
-                                              " tokens leaves no room beside " + std::to_string(special_tokens_) +
-                                              " special tokens");
+                                              " tokens leaves no room beside " +
+                                              std::to_string(special_tokens_) + " special tokens");
   }
 }
 
@@ -37,7 +38,8 @@ void SequenceLayout::CheckTokens(Span<const uint32_t> tokens) const {
   }
 }
 
-void SequenceLayout::AppendToken(uint32_t id, uint32_t type, SequenceBatch& batch, int32_t& next_position) const {
+void SequenceLayout::AppendToken(uint32_t id, uint32_t type, SequenceBatch& batch,
+                                 int32_t& next_position) const {
   batch.ids.push_back(static_cast<int32_t>(id));
   // A model with a single type was trained without them, whatever the template says (RoBERTa).
   batch.type_ids.push_back(rules_.type_vocab_size > 1 ? static_cast<int32_t>(type) : 0);

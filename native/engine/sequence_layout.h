@@ -14,11 +14,11 @@ namespace crossrank {
 class SequenceLayout {
  public:
   struct Rules {
-    size_t max_tokens;             // of a whole sequence
-    size_t vocab_size;             // ids are below; 0: not known (exported graphs check themselves)
-    size_t type_vocab_size;        // 0: the model takes no type ids
-    bool cut_left;                 // tokenizer_config.json: truncation_side
-    bool positions_follow_padding; // see ModelSpec
+    size_t max_tokens;              // of a whole sequence
+    size_t vocab_size;              // ids are below; 0: not known (exported graphs check themselves)
+    size_t type_vocab_size;         // 0: the model takes no type ids
+    bool cut_left;                  // tokenizer_config.json: truncation_side
+    bool positions_follow_padding;  // see ModelSpec
     int32_t padding_id;
   };
 
@@ -28,7 +28,8 @@ class SequenceLayout {
   size_t special_tokens() const { return special_tokens_; }
 
   // Appends the pair, cut to `lengths`.
-  void Append(Span<const uint32_t> query, Span<const uint32_t> document, PairLengths lengths, SequenceBatch& batch) const;
+  void Append(Span<const uint32_t> query, Span<const uint32_t> document, PairLengths lengths,
+              SequenceBatch& batch) const;
 
   // Throws kModelInvalid for a token the model has no embedding for.
   void CheckTokens(Span<const uint32_t> tokens) const;

@@ -12,8 +12,9 @@ PairLengths TruncatePair(PairLengths lengths, size_t room, Truncation truncation
   if (truncation == Truncation::kDocument) {
     if (lengths.query >= room) {
       throw Error(ErrorCode::kInvalidArgument,
-                  "the query has " + std::to_string(lengths.query) + " tokens and leaves no room for a document (" +
-                      std::to_string(room) + " tokens in all); shorten it, raise maxLength, or use truncate: "
+                  "the query has " + std::to_string(lengths.query) +
+                      " tokens and leaves no room for a document (" + std::to_string(room) +
+                      " tokens in all); shorten it, raise maxLength, or use truncate: "
                       "'longest_first', which may cut the query too");
     }
     return {lengths.query, room - lengths.query};

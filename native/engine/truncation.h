@@ -14,7 +14,8 @@ struct PairLengths {
   size_t query, document;
 };
 
-// `room` is what the template's special tokens leave. kDocument throws kInvalidArgument when the query alone fills it.
+// `room` is what the template's special tokens leave. kDocument throws kInvalidArgument when the query alone
+// fills it.
 PairLengths TruncatePair(PairLengths lengths, size_t room, Truncation truncation);
 
 }  // namespace crossrank

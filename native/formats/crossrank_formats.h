@@ -1,14 +1,15 @@
-/* C ABI of the Rust crate `crossrank-formats`: everything that parses bytes from outside (tokenizer.json, config.json,
- * safetensors headers).
+/* C ABI of the Rust crate `crossrank-formats`: everything that parses bytes from outside (tokenizer.json,
+ * config.json, safetensors headers).
  *
- * Errors     A function that can fail returns a cr_status. Anything but CR_OK fills `error` (which may be NULL) and leaves
- *            no object behind. A panic inside Rust never crosses: it becomes CR_PANIC, and the handle stays usable.
- * Ownership  What cr_X_load/parse/open/encode gives is freed with the matching free function, once; NULL is allowed.
- *            Pointers inside results are borrowed from the object they came from and die with it.
+ * Errors     A function that can fail returns a cr_status. Anything but CR_OK fills `error` (which may be
+ * NULL) and leaves no object behind. A panic inside Rust never crosses: it becomes CR_PANIC, and the handle
+ * stays usable. Ownership  What cr_X_load/parse/open/encode gives is freed with the matching free function,
+ * once; NULL is allowed. Pointers inside results are borrowed from the object they came from and die with it.
  *            Input bytes are only read during the call; no object keeps them.
- * Threads    Every object is immutable after it was made: any number of threads may read one, and cr_tokenizer_encode may
- *            run on one tokenizer from several threads at once. Nothing here starts a thread. Free when nobody reads.
- * Text       UTF-8 with a length, not terminated. Messages in cr_error are terminated and cut at a character. */
+ * Threads    Every object is immutable after it was made: any number of threads may read one, and
+ * cr_tokenizer_encode may run on one tokenizer from several threads at once. Nothing here starts a thread.
+ * Free when nobody reads. Text       UTF-8 with a length, not terminated. Messages in cr_error are terminated
+ * and cut at a character. */
 #pragma once
 
 #include <stddef.h>
@@ -44,15 +45,18 @@ typedef struct cr_text {
 #define CR_FORMATS_ABI 1u
 uint32_t cr_formats_abi(void);
 
-/* ---- tokenizer.json ---------------------------------------------------------------------------------------------- */
+/* ---- tokenizer.json
+ * ---------------------------------------------------------------------------------------------- */
 
 typedef struct cr_tokenizer cr_tokenizer;
 
-/* A text that spells a special token (`[SEP]`, `</s>`) is ordinary text: no special token can be smuggled in. */
+/* A text that spells a special token (`[SEP]`, `</s>`) is ordinary text: no special token can be smuggled in.
+ */
 #define CR_TOKENIZER_LITERAL_SPECIAL_TOKENS 1u
 
 /* Truncation and padding stored in the file, and the random dropout of BPE training, are switched off. */
-cr_status cr_tokenizer_load(const uint8_t* json, size_t size, uint32_t flags, cr_tokenizer** out, cr_error* error);
+cr_status cr_tokenizer_load(const uint8_t* json, size_t size, uint32_t flags, cr_tokenizer** out,
+                            cr_error* error);
 void cr_tokenizer_free(cr_tokenizer* tokenizer);
 
 typedef struct cr_batch {
@@ -62,29 +66,31 @@ typedef struct cr_batch {
   void* owner; /* for cr_batch_free */
 } cr_batch;
 
-/* Encodes on the calling thread, without the special tokens of the template. Each text must be below 4 GiB. */
-cr_status cr_tokenizer_encode(const cr_tokenizer* tokenizer, const cr_text* texts, size_t count, cr_batch* out,
-                              cr_error* error);
+/* Encodes on the calling thread, without the special tokens of the template. Each text must be below 4 GiB.
+ */
+cr_status cr_tokenizer_encode(const cr_tokenizer* tokenizer, const cr_text* texts, size_t count,
+                              cr_batch* out, cr_error* error);
 void cr_batch_free(cr_batch* batch); /* also clears the struct, so a second call does nothing */
 
 enum { CR_PIECE_SPECIAL = 0, CR_PIECE_A = 1, CR_PIECE_B = 2 };
 
 typedef struct cr_piece {
-  uint32_t kind;    /* CR_PIECE_*: a special token, the place of the first text, the place of the second text */
-  uint32_t id;      /* the special token; 0 for A and B */
+  uint32_t kind; /* CR_PIECE_*: a special token, the place of the first text, the place of the second text */
+  uint32_t id;   /* the special token; 0 for A and B */
   uint32_t type_id; /* token_type_ids of this token, or of every token of the text */
 } cr_piece;
 
 /* The pieces around one text (pair == 0) or two texts, as the file's post-processor lays them out. Borrowed.
  * CR_UNSUPPORTED when it does not place each text exactly once, A before B. */
-cr_status cr_tokenizer_template(const cr_tokenizer* tokenizer, int pair, const cr_piece** pieces, size_t* count,
-                                cr_error* error);
+cr_status cr_tokenizer_template(const cr_tokenizer* tokenizer, int pair, const cr_piece** pieces,
+                                size_t* count, cr_error* error);
 
 size_t cr_tokenizer_vocab_size(const cr_tokenizer* tokenizer); /* with added tokens */
 /* Returns 1 and sets *id, or returns 0 when there is no such token. */
 int cr_tokenizer_token_to_id(const cr_tokenizer* tokenizer, cr_text token, uint32_t* id);
 
-/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+/* ---- JSON
+ * -------------------------------------------------------------------------------------------------------- */
 
 typedef struct cr_json cr_json;           /* a document */
 typedef struct cr_json_node cr_json_node; /* a value inside, borrowed from its document */
@@ -103,7 +109,8 @@ cr_status cr_json_parse(const uint8_t* json, size_t size, cr_json** out, cr_erro
 void cr_json_free(cr_json* document);
 const cr_json_node* cr_json_root(const cr_json* document);
 
-/* The accessors cannot fail: on NULL, or a value of another kind, they return a null kind, 0, NULL or an empty text. */
+/* The accessors cannot fail: on NULL, or a value of another kind, they return a null kind, 0, NULL or an
+ * empty text. */
 cr_json_kind cr_json_kind_of(const cr_json_node* node);
 size_t cr_json_size(const cr_json_node* node); /* elements of an array, members of an object */
 const cr_json_node* cr_json_value(const cr_json_node* node, size_t index);
@@ -113,7 +120,8 @@ double cr_json_number(const cr_json_node* node);
 int cr_json_bool(const cr_json_node* node);
 cr_text cr_json_string(const cr_json_node* node);
 
-/* ---- safetensors ------------------------------------------------------------------------------------------------- */
+/* ---- safetensors
+ * ------------------------------------------------------------------------------------------------- */
 
 typedef struct cr_safetensors cr_safetensors;
 

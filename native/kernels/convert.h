@@ -1,4 +1,5 @@
-// Rows of a checkpoint's table as fp32. Tables lie in a memory-mapped file, at any alignment.
+// Rows of a checkpoint's table as fp32, or added up in double. Tables lie in a memory-mapped file, at any
+// alignment.
 #pragma once
 
 #include <string.h>
@@ -21,51 +22,62 @@ CROSSRANK_INLINE Vec LoadAs(const char* values) {
   if constexpr (kType == TableType::kI8) return Vec::LoadI8(values);
 }
 
-enum class RowUse { kWrite, kAdd };
-
-template <RowUse kUse, TableType kType>
-void ReadRowAs(const RowTable& table, size_t row, size_t columns, float* out) {
+// use(i, x) for every vector x of values [first, first + count), i counted from first.
+template <TableType kType, class Use>
+void VisitValuesAs(const RowTable& table, size_t first, size_t count, Use use) {
   constexpr size_t kWidth = Vec::kWidth;
   constexpr size_t kBytes = kValueBytes<kType>;
-  const char* values = static_cast<const char*>(table.values) + row * columns * kBytes;
-  const Vec scale = Vec::Broadcast(kType == TableType::kI8 ? table.scales[row] : 1.0f);
-  const auto value = [&](const char* at) {
-    const Vec x = LoadAs<kType>(at);
-    return kType == TableType::kI8 ? x * scale : x;
-  };
-  size_t c = 0;
-  for (; c + kWidth <= columns; c += kWidth) {
-    Vec x = value(values + c * kBytes);
-    if (kUse == RowUse::kAdd) x = x + Vec::Load(out + c);
-    x.Store(out + c);
-  }
-  if (c < columns) {
-    const size_t n = columns - c;
+  const char* values = static_cast<const char*>(table.values) + first * kBytes;
+  size_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) use(i, LoadAs<kType>(values + i * kBytes));
+  if (i < count) {
     char padded[kWidth * kBytes] = {};  // a whole vector read here could leave the mapped file
-    memcpy(padded, values + c * kBytes, n * kBytes);
-    Vec x = value(padded);
-    if (kUse == RowUse::kAdd) x = x + Vec::LoadFirst(out + c, n);
-    x.StoreFirst(out + c, n);
+    memcpy(padded, values + i * kBytes, (count - i) * kBytes);
+    use(i, LoadAs<kType>(padded));
   }
 }
 
-template <RowUse kUse>
-void ReadRow(const RowTable& table, size_t row, size_t columns, float* out) {
+template <class Use>
+CROSSRANK_INLINE void VisitValues(const RowTable& table, size_t first, size_t count, Use use) {
   switch (table.type) {
     case TableType::kF32:
-      return ReadRowAs<kUse, TableType::kF32>(table, row, columns, out);
+      return VisitValuesAs<TableType::kF32>(table, first, count, use);
     case TableType::kF16:
-      return ReadRowAs<kUse, TableType::kF16>(table, row, columns, out);
+      return VisitValuesAs<TableType::kF16>(table, first, count, use);
     case TableType::kBf16:
-      return ReadRowAs<kUse, TableType::kBf16>(table, row, columns, out);
+      return VisitValuesAs<TableType::kBf16>(table, first, count, use);
     case TableType::kI8:
-      return ReadRowAs<kUse, TableType::kI8>(table, row, columns, out);
+      return VisitValuesAs<TableType::kI8>(table, first, count, use);
   }
+}
+
+CROSSRANK_INLINE float ScaleOfRow(const RowTable& table, size_t row) {
+  return table.type == TableType::kI8 ? table.scales[row] : 1.0f;
+}
+
+// sum[c] += the row's value in column first + c; sum is written up to a whole Vec. An int8 value is the fp32 product that
+// it stands for, so a table expanded to fp32 gives the same bits.
+void AddToSum(const RowTable& table, size_t row, size_t columns, size_t first, size_t count, double* sum) {
+  const Vec scale = Vec::Broadcast(ScaleOfRow(table, row));
+  VisitValues(table, row * columns + first, count, [=](size_t c, Vec x) {
+    const Vec value = x * scale;
+    double *low = sum + c, *high = low + Wide::kWidth;
+    (Wide::Load(low) + WidenLow(value)).Store(low);
+    (Wide::Load(high) + WidenHigh(value)).Store(high);
+  });
 }
 
 void ToFloat(const RowTable& table, size_t first_row, size_t row_count, size_t columns, float* out) {
   for (size_t r = 0; r < row_count; ++r, out += columns) {
-    ReadRow<RowUse::kWrite>(table, first_row + r, columns, out);
+    const Vec scale = Vec::Broadcast(ScaleOfRow(table, first_row + r));
+    VisitValues(table, (first_row + r) * columns, columns, [=](size_t c, Vec x) {
+      const Vec value = x * scale;
+      if (c + Vec::kWidth <= columns) {
+        value.Store(out + c);
+      } else {
+        value.StoreFirst(out + c, columns - c);
+      }
+    });
   }
 }
 

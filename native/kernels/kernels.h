@@ -44,10 +44,11 @@ struct EmbeddingArgs {
 };
 
 // Softmax(Q K^T / sqrt(head_size)) V per sequence and head, without padding.
-// The biases of the three projections are added here, where Q, K and V are read anyway.
+// The biases of the projections of Q and V are added here, where both are read anyway. That of K is not
+// needed: it adds the same to all scores of a query, which softmax does not see.
 struct AttentionArgs {
-  const float *q, *k, *v;  // q [query rows, heads * head_size]; k and v [tokens, heads * head_size]
-  const float *q_bias, *k_bias, *v_bias;  // [heads * head_size] each
+  const float *q, *k, *v;        // q [query rows, heads * head_size]; k and v [tokens, heads * head_size]
+  const float *q_bias, *v_bias;  // [heads * head_size] each
   // Sequence s owns tokens [offsets[s], offsets[s + 1]). With first_only its single query is row s of q and
   // out (the last layer needs the first token alone); else its queries are the same rows as its tokens.
   const int32_t* offsets;  // [sequences + 1]
@@ -55,7 +56,7 @@ struct AttentionArgs {
   bool first_only;
   size_t heads, head_size;  // head_size at most kMaxHeadSize
   float* out;               // [query rows, heads * head_size]; may be q
-  // attention_workspace_floats(longest sequence, head_size) floats; fastest when 64-byte aligned.
+  // attention_workspace_floats(longest sequence, head_size) floats
   float* workspace;
 };
 

@@ -46,10 +46,6 @@ struct Vec {
     const __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(rows[0] + offset));
     return {_mm256_insertf128_ps(low, _mm_loadu_ps(rows[4] + offset), 1)};
   }
-  static CROSSRANK_INLINE Vec RepeatFour(const float* p) {
-    const __m128 four = _mm_loadu_ps(p);
-    return {_mm256_insertf128_ps(_mm256_castps128_ps256(four), four, 1)};
-  }
   CROSSRANK_INLINE void Store(float* p) const { _mm256_storeu_ps(p, v); }
   CROSSRANK_INLINE void StoreFirst(float* p, size_t n) const { _mm256_maskstore_ps(p, First(n), v); }
 };
@@ -95,6 +91,39 @@ CROSSRANK_INLINE void TransposeLanes(Vec& a, Vec& b, Vec& c, Vec& d) {
   b.v = _mm256_shuffle_ps(ab_low, cd_low, 0xEE);
   c.v = _mm256_shuffle_ps(ab_high, cd_high, 0x44);
   d.v = _mm256_shuffle_ps(ab_high, cd_high, 0xEE);
+}
+
+struct Wide {
+  using Packed = float;
+  static constexpr size_t kWidth = Vec::kWidth / 2;
+
+  __m256d v;
+
+  static CROSSRANK_INLINE Wide Zero() { return {_mm256_setzero_pd()}; }
+  static CROSSRANK_INLINE Wide Broadcast(double x) { return {_mm256_set1_pd(x)}; }
+  static CROSSRANK_INLINE Wide Load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static CROSSRANK_INLINE Wide Load(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
+  CROSSRANK_INLINE void Store(double* p) const { _mm256_storeu_pd(p, v); }
+};
+
+CROSSRANK_INLINE Wide operator+(Wide a, Wide b) { return {_mm256_add_pd(a.v, b.v)}; }
+CROSSRANK_INLINE Wide operator-(Wide a, Wide b) { return {_mm256_sub_pd(a.v, b.v)}; }
+CROSSRANK_INLINE Wide operator*(Wide a, Wide b) { return {_mm256_mul_pd(a.v, b.v)}; }
+CROSSRANK_INLINE Wide Fma(Wide a, Wide b, Wide c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+CROSSRANK_INLINE Wide Max(Wide a, Wide b) { return {_mm256_max_pd(a.v, b.v)}; }
+CROSSRANK_INLINE double ReduceAdd(Wide a) {
+  const __m128d x = _mm_add_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(x, _mm_unpackhi_pd(x, x)));
+}
+CROSSRANK_INLINE double ReduceMax(Wide a) {
+  const __m128d x = _mm_max_pd(_mm256_castpd256_pd128(a.v), _mm256_extractf128_pd(a.v, 1));
+  return _mm_cvtsd_f64(_mm_max_sd(x, _mm_unpackhi_pd(x, x)));
+}
+CROSSRANK_INLINE Wide WidenLow(Vec a) { return {_mm256_cvtps_pd(_mm256_castps256_ps128(a.v))}; }
+CROSSRANK_INLINE Wide WidenHigh(Vec a) { return {_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))}; }
+CROSSRANK_INLINE Vec Narrow(Wide low, Wide high) {
+  const __m256 half = _mm256_castps128_ps256(_mm256_cvtpd_ps(low.v));
+  return {_mm256_insertf128_ps(half, _mm256_cvtpd_ps(high.v), 1)};
 }
 
 }  // namespace

@@ -23,6 +23,21 @@ CROSSRANK_INLINE Vec ExpOfNegative(Vec x) {
   return ScaleByPowerOfTwo(p, n);
 }
 
+// 2^x for x <= 0, relative error about 1e-7, with the same floor. Coefficients: exp2f of Cephes.
+CROSSRANK_INLINE Vec Exp2OfNegative(Vec x) {
+  x = Max(Vec::Broadcast(-126.0f), x);
+  const Vec n = Round(x);
+  const Vec r = x - n;  // exact
+  Vec p = Vec::Broadcast(1.535336188319500e-4f);
+  p = Fma(p, r, Vec::Broadcast(1.339887440266574e-3f));
+  p = Fma(p, r, Vec::Broadcast(9.618437357674640e-3f));
+  p = Fma(p, r, Vec::Broadcast(5.550332471162809e-2f));
+  p = Fma(p, r, Vec::Broadcast(2.402264791363012e-1f));
+  p = Fma(p, r, Vec::Broadcast(6.931472028550421e-1f));
+  p = Fma(p, r, Vec::Broadcast(1.0f));
+  return ScaleByPowerOfTwo(p, n);
+}
+
 // x * Phi(x) with Phi(x) = (1 + erf(z)) / 2, z = x / sqrt(2).
 // The two ranges of erf and their minimax polynomials: N. Juffa, "my_erff"
 // (stackoverflow.com/questions/35148198), at most 1 ulp. In the outer range it is 1 - erf(|z|) = exp(r) that

@@ -1,5 +1,5 @@
-// One function an architecture family: config.json in, Architecture out. A new family is a new file and a line in
-// DescribeModel.
+// One function an architecture family: config.json in, Architecture out. A new family is a new file and a
+// line in DescribeModel.
 #pragma once
 
 #include <string>

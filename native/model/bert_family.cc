@@ -1,4 +1,5 @@
-// BERT, RoBERTa, XLM-RoBERTa and ELECTRA: one encoder (Devlin et al. 2018), four heads and two ways to count positions.
+// BERT, RoBERTa, XLM-RoBERTa and ELECTRA: one encoder (Devlin et al. 2018), four heads and two ways to count
+// positions.
 #include "common/error.h"
 #include "model/architectures.h"
 #include "model/config_reader.h"
@@ -17,9 +18,10 @@ std::vector<LayerModules> EncoderLayers(const std::string& prefix, size_t count)
   layers.reserve(count);
   for (size_t i = 0; i < count; i++) {
     const std::string layer = LayerName(prefix, i);
-    layers.push_back({layer + ".attention.self.query", layer + ".attention.self.key", layer + ".attention.self.value",
-                      layer + ".attention.output.dense", layer + ".attention.output.LayerNorm",
-                      layer + ".intermediate.dense", layer + ".output.dense", layer + ".output.LayerNorm"});
+    layers.push_back({layer + ".attention.self.query", layer + ".attention.self.key",
+                      layer + ".attention.self.value", layer + ".attention.output.dense",
+                      layer + ".attention.output.LayerNorm", layer + ".intermediate.dense",
+                      layer + ".output.dense", layer + ".output.LayerNorm"});
   }
   return layers;
 }

@@ -9,8 +9,8 @@ namespace crossrank {
 namespace {
 
 Error Invalid(const char* key, const char* expected) {
-  return Error(ErrorCode::kModelInvalid,
-               std::string("config.json: ") + key + " must be " + expected + "; is this the model's own config.json?");
+  return Error(ErrorCode::kModelInvalid, std::string("config.json: ") + key + " must be " + expected +
+                                             "; is this the model's own config.json?");
 }
 
 }  // namespace
@@ -28,7 +28,9 @@ size_t ConfigReader::Size(const char* key) const {
   return static_cast<size_t>(number);
 }
 
-size_t ConfigReader::Size(const char* key, size_t default_value) const { return Has(key) ? Size(key) : default_value; }
+size_t ConfigReader::Size(const char* key, size_t default_value) const {
+  return Has(key) ? Size(key) : default_value;
+}
 
 int32_t ConfigReader::TokenId(const char* key, int32_t default_value) const {
   if (!Has(key)) return default_value;
@@ -62,8 +64,9 @@ kernels::Activation ConfigReader::Activation(const char* key, const char* defaul
   if (name == "gelu") return kernels::Activation::kGeluErf;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh") return kernels::Activation::kGeluTanh;
   if (name == "relu") return kernels::Activation::kRelu;
-  throw Error(ErrorCode::kModelUnsupported, std::string("config.json: ") + key + " \"" + name +
-                                                "\" is not supported; known are gelu, gelu_new, gelu_pytorch_tanh, relu");
+  throw Error(ErrorCode::kModelUnsupported,
+              std::string("config.json: ") + key + " \"" + name +
+                  "\" is not supported; known are gelu, gelu_new, gelu_pytorch_tanh, relu");
 }
 
 void ConfigReader::RequireText(const char* key, const char* expected) const {

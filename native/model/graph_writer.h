@@ -11,13 +11,21 @@
 namespace crossrank {
 
 // TensorProto.DataType
-enum class ElementType : int32_t { kFloat = 1, kInt8 = 3, kInt32 = 6, kInt64 = 7, kFloat16 = 10, kBfloat16 = 16 };
+enum class ElementType : int32_t {
+  kFloat = 1,
+  kInt8 = 3,
+  kInt32 = 6,
+  kInt64 = 7,
+  kFloat16 = 10,
+  kBfloat16 = 16
+};
 
 struct Initializer {
   std::string name;
   ElementType type;
   std::vector<int64_t> shape;
-  // Either memory that outlives the session (a mapped file), or a function that fills `type` fp32 memory once.
+  // Either memory that outlives the session (a mapped file), or a function that fills `type` fp32 memory
+  // once.
   const void* mapped = nullptr;
   std::function<void(float*)> fill;
 
@@ -32,8 +40,8 @@ struct Initializer {
 struct GraphProgram {
   std::string model;  // ModelProto
   std::vector<Initializer> initializers;
-  // The file that the initializers name as their place. ONNX Runtime checks that it exists and takes the memory that
-  // it is handed all the same.
+  // The file that the initializers name as their place. ONNX Runtime checks that it exists and takes the
+  // memory that it is handed all the same.
   std::string weight_folder;
 };
 
@@ -61,8 +69,8 @@ class GraphWriter {
   void AddOutput(const std::string& name, ElementType type, const std::vector<Dim>& shape);
   // Declares a weight whose memory the session is handed. Returns the name by which nodes refer to it.
   std::string AddInitializer(Initializer initializer);
-  void AddNode(const char* domain, const char* op, const std::vector<std::string>& inputs, const std::string& output,
-               const std::vector<Attribute>& attributes = {});
+  void AddNode(const char* domain, const char* op, const std::vector<std::string>& inputs,
+               const std::string& output, const std::vector<Attribute>& attributes = {});
   GraphProgram Finish(const std::vector<std::pair<std::string, int64_t>>& opsets) &&;
 
  private:

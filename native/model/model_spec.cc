@@ -17,19 +17,22 @@ std::string ReadArchitectureName(const JsonView& config) {
   return std::string(names.element(0).string());
 }
 
-// compressed-tensors "int-quantized", one scale a row, is what WeightReader reads; any other scheme is refused by name.
+// compressed-tensors "int-quantized", one scale a row, is what WeightReader reads; any other scheme is
+// refused by name.
 void CheckQuantization(const JsonView& config) {
   if (!config.has("quantization_config") || config["quantization_config"].isNull()) return;
   const JsonView scheme = config["quantization_config"];
-  if (!scheme.isObject()) throw Error(ErrorCode::kModelInvalid, "config.json: quantization_config must be an object");
+  if (!scheme.isObject())
+    throw Error(ErrorCode::kModelInvalid, "config.json: quantization_config must be an object");
   const ConfigReader reader(scheme);
   const std::string method = reader.Text("quant_method", "");
   const std::string format = reader.Text("format", "");
   if (method != "compressed-tensors" || format != "int-quantized") {
-    throw Error(ErrorCode::kModelUnsupported,
-                "config.json: quantization_config \"" + method + "\" (format \"" + format +
-                    "\") is not supported; known is compressed-tensors int-quantized with 8 bits and one scale a row. "
-                    "Use the model's unquantised safetensors");
+    throw Error(ErrorCode::kModelUnsupported, "config.json: quantization_config \"" + method +
+                                                  "\" (format \"" + format +
+                                                  "\") is not supported; known is compressed-tensors "
+                                                  "int-quantized with 8 bits and one scale a row. "
+                                                  "Use the model's unquantised safetensors");
   }
   if (!scheme.has("config_groups") || !scheme["config_groups"].isObject()) return;
   const JsonView groups = scheme["config_groups"];
@@ -37,28 +40,33 @@ void CheckQuantization(const JsonView& config) {
     const JsonView group = groups.value(i);
     if (!group.isObject() || !group.has("weights") || !group["weights"].isObject()) continue;
     const JsonView weights = group["weights"];
-    const bool eight_bits = weights.has("num_bits") && weights["num_bits"].isNumber() && weights["num_bits"].number() == 8;
-    const bool symmetric = !weights.has("symmetric") || (weights["symmetric"].isBoolean() && weights["symmetric"].boolean());
+    const bool eight_bits =
+        weights.has("num_bits") && weights["num_bits"].isNumber() && weights["num_bits"].number() == 8;
+    const bool symmetric =
+        !weights.has("symmetric") || (weights["symmetric"].isBoolean() && weights["symmetric"].boolean());
     const ConfigReader weight_reader(weights);
     if (!eight_bits || !symmetric || weight_reader.Text("type", "int") != "int" ||
         weight_reader.Text("strategy", "channel") != "channel") {
       throw Error(ErrorCode::kModelUnsupported,
-                  "config.json: quantization_config asks for weights other than symmetric 8-bit integers with one scale "
+                  "config.json: quantization_config asks for weights other than symmetric 8-bit integers "
+                  "with one scale "
                   "a row (strategy \"channel\"), which is all this version reads");
     }
   }
 }
 
 void CheckShape(const ModelSpec& spec) {
-  const auto invalid = [](const std::string& what) { return Error(ErrorCode::kModelInvalid, "config.json: " + what); };
+  const auto invalid = [](const std::string& what) {
+    return Error(ErrorCode::kModelInvalid, "config.json: " + what);
+  };
   if (spec.hidden_size % spec.heads != 0) {
     throw invalid("the hidden size " + std::to_string(spec.hidden_size) + " is no multiple of its " +
                   std::to_string(spec.heads) + " attention heads");
   }
   if (spec.hidden_size / spec.heads > kMaxHeadSize) {
-    throw Error(ErrorCode::kModelUnsupported, "config.json: attention heads of size " +
-                                                  std::to_string(spec.hidden_size / spec.heads) +
-                                                  " are not supported; the limit is " + std::to_string(kMaxHeadSize));
+    throw Error(ErrorCode::kModelUnsupported,
+                "config.json: attention heads of size " + std::to_string(spec.hidden_size / spec.heads) +
+                    " are not supported; the limit is " + std::to_string(kMaxHeadSize));
   }
   if (spec.layers > kMaxLayers) throw invalid("more than " + std::to_string(kMaxLayers) + " layers");
   if (spec.positions_follow_padding && spec.position_rows <= static_cast<size_t>(spec.padding_id) + 1) {
@@ -89,7 +97,8 @@ ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels) {
   if (last == "Identity") return ScoreActivation::kIdentity;
   if (last == "Sigmoid") return ScoreActivation::kSigmoid;
   throw Error(ErrorCode::kModelUnsupported,
-              "config.json: score activation \"" + name + "\" is not supported; known are Identity and Sigmoid of torch");
+              "config.json: score activation \"" + name +
+                  "\" is not supported; known are Identity and Sigmoid of torch");
 }
 
 Architecture DescribeModel(const JsonView& config) {
@@ -105,11 +114,12 @@ Architecture DescribeModel(const JsonView& config) {
                     "\" is not supported; known are bert, roberta, xlm-roberta, electra and distilbert");
   }
   const std::string ending = "ForSequenceClassification";
-  if (!architecture.empty() && (architecture.size() < ending.size() ||
-                                architecture.compare(architecture.size() - ending.size(), ending.size(), ending) != 0)) {
-    throw Error(ErrorCode::kModelUnsupported,
-                "config.json: architecture \"" + architecture +
-                    "\" has no classification head; a reranker is a ...ForSequenceClassification model (cross-encoder)");
+  if (!architecture.empty() &&
+      (architecture.size() < ending.size() ||
+       architecture.compare(architecture.size() - ending.size(), ending.size(), ending) != 0)) {
+    throw Error(ErrorCode::kModelUnsupported, "config.json: architecture \"" + architecture +
+                                                  "\" has no classification head; a reranker is a "
+                                                  "...ForSequenceClassification model (cross-encoder)");
   }
   CheckQuantization(config);
   Architecture out = bert_family ? DescribeBertFamily(config, model_type) : DescribeDistilBert(config);

@@ -13,14 +13,16 @@ class PackedGraphBuilder {
 
   GraphProgram Build() && {
     const GraphWriter::Dim tokens{"tokens", 0};
-    for (const char* name : {kInputIds, kPositionIds, kTypeIds}) graph_.AddInput(name, ElementType::kInt32, {tokens});
+    for (const char* name : {kInputIds, kPositionIds, kTypeIds})
+      graph_.AddInput(name, ElementType::kInt32, {tokens});
     graph_.AddInput(kOffsets, ElementType::kInt32, {{"sequences_plus_1", 0}});
-    graph_.AddOutput(kLogits, ElementType::kFloat, {{"sequences", 0}, {"", static_cast<int64_t>(spec_.labels)}});
+    graph_.AddOutput(kLogits, ElementType::kFloat,
+                     {{"sequences", 0}, {"", static_cast<int64_t>(spec_.labels)}});
 
     if (weights_.Has(architecture_.beyond_last_layer + ".weight")) {
       throw Error(ErrorCode::kModelInvalid, "the weights hold tensor " + architecture_.beyond_last_layer +
-                                                ".weight, one layer more than the " + std::to_string(spec_.layers) +
-                                                " that config.json describes");
+                                                ".weight, one layer more than the " +
+                                                std::to_string(spec_.layers) + " that config.json describes");
     }
     std::string hidden = Embeddings();
     for (size_t i = 0; i < spec_.layers; i++) hidden = Layer(i, hidden);
@@ -57,9 +59,9 @@ class PackedGraphBuilder {
 
   std::string Embeddings() {
     const std::string& norm = architecture_.embedding_norm;
-    std::vector<std::string> inputs = {
-        kInputIds, kPositionIds, kTypeIds, graph_.AddInitializer(weights_.Gamma(norm, spec_.embedding_size)),
-        graph_.AddInitializer(weights_.Beta(norm, spec_.embedding_size))};
+    std::vector<std::string> inputs = {kInputIds, kPositionIds, kTypeIds,
+                                       graph_.AddInitializer(weights_.Gamma(norm, spec_.embedding_size)),
+                                       graph_.AddInitializer(weights_.Beta(norm, spec_.embedding_size))};
     AddTable(inputs, architecture_.words, spec_.vocab_size);
     AddTable(inputs, architecture_.positions, spec_.position_rows);
     if (!architecture_.types.empty()) AddTable(inputs, architecture_.types, spec_.type_vocab_size);
@@ -76,8 +78,8 @@ class PackedGraphBuilder {
     return projected;
   }
 
-  std::string ResidualNorm(const std::string& linear, const std::string& linear_module, const std::string& residual,
-                           const std::string& norm_module) {
+  std::string ResidualNorm(const std::string& linear, const std::string& linear_module,
+                           const std::string& residual, const std::string& norm_module) {
     const size_t size = spec_.hidden_size;
     const std::string output = Value("hidden");
     graph_.AddNode(operators::kDomain, operators::kBiasResidualLayerNorm,
@@ -96,8 +98,9 @@ class PackedGraphBuilder {
     return output;
   }
 
-  // The head reads the first token of each sequence and nothing else, so the last layer computes keys and values for
-  // all tokens but everything after them for the first tokens alone: 5/6 of that layer's work less, the same bits.
+  // The head reads the first token of each sequence and nothing else, so the last layer computes keys and
+  // values for all tokens but everything after them for the first tokens alone: 5/6 of that layer's work
+  // less, the same bits.
   std::string Layer(size_t index, const std::string& hidden) {
     const LayerModules& modules = architecture_.layers[index];
     const size_t size = spec_.hidden_size;
@@ -106,19 +109,20 @@ class PackedGraphBuilder {
     const std::string query = Linear(modules.query, queried, size, size);
     const std::string key = Linear(modules.key, hidden, size, size);
     const std::string value = Linear(modules.value, hidden, size, size);
+    weights_.Vector(modules.key + ".bias", size);  // must be there and fit, but softmax does not see it
     const std::string context = Value("context");
     graph_.AddNode(operators::kDomain, operators::kAttention,
-                   {query, key, value, Bias(modules.query, size), Bias(modules.key, size), Bias(modules.value, size),
-                    kOffsets},
+                   {query, key, value, Bias(modules.query, size), Bias(modules.value, size), kOffsets},
                    context,
                    {GraphWriter::Int("heads", static_cast<int64_t>(spec_.heads)),
                     GraphWriter::Int("first_only", last ? 1 : 0)});
     const std::string attended = ResidualNorm(Linear(modules.attention_output, context, size, size),
                                               modules.attention_output, queried, modules.attention_norm);
     const std::string up = Linear(modules.up, attended, spec_.intermediate_size, size);
-    const std::string activated = BiasActivation(up, modules.up, spec_.intermediate_size, spec_.hidden_activation);
-    return ResidualNorm(Linear(modules.down, activated, size, spec_.intermediate_size), modules.down, attended,
-                        modules.output_norm);
+    const std::string activated =
+        BiasActivation(up, modules.up, spec_.intermediate_size, spec_.hidden_activation);
+    return ResidualNorm(Linear(modules.down, activated, size, spec_.intermediate_size), modules.down,
+                        attended, modules.output_norm);
   }
 
   void Head(std::string hidden) {
@@ -133,7 +137,8 @@ class PackedGraphBuilder {
       }
       const std::string weight =
           graph_.AddInitializer(weights_.Matrix(stage.linear + ".weight", size, spec_.hidden_size));
-      graph_.AddNode("", "Gemm", {hidden, weight, Bias(stage.linear, size)}, kLogits, {GraphWriter::Int("transB", 1)});
+      graph_.AddNode("", "Gemm", {hidden, weight, Bias(stage.linear, size)}, kLogits,
+                     {GraphWriter::Int("transB", 1)});
     }
   }
 

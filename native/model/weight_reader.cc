@@ -37,9 +37,10 @@ kernels::TableType ToTableType(const Tensor& tensor) {
     case DType::kI8:
       return kernels::TableType::kI8;
     default:
-      throw Error(ErrorCode::kModelUnsupported, "tensor " + tensor.name + " has type " + tensor.dtype_name +
-                                                    ", which is not supported; known are F32, F16, BF16 and I8 with a "
-                                                    "scale a row");
+      throw Error(ErrorCode::kModelUnsupported,
+                  "tensor " + tensor.name + " has type " + tensor.dtype_name +
+                      ", which is not supported; known are F32, F16, BF16 and I8 with a "
+                      "scale a row");
   }
 }
 
@@ -65,9 +66,10 @@ bool Aligned(const Tensor& tensor) {
 const Tensor& WeightReader::Require(const std::string& name, const std::vector<int64_t>& shape) const {
   const Tensor* tensor = tensors_.Find(name);
   if (tensor == nullptr) {
-    throw Error(ErrorCode::kModelInvalid, "tensor " + name +
-                                              " is missing from the weights; config.json describes another model, or the "
-                                              "files are incomplete");
+    throw Error(ErrorCode::kModelInvalid,
+                "tensor " + name +
+                    " is missing from the weights; config.json describes another model, or the "
+                    "files are incomplete");
   }
   if (tensor->shape != shape) {
     throw Error(ErrorCode::kModelInvalid, "tensor " + name + " has shape " + ShapeText(tensor->shape) +
@@ -97,7 +99,8 @@ Initializer WeightReader::ToFloat(const Tensor& tensor, size_t rows, size_t colu
     out.fill = [&tensors = tensors_, &tensor, type, scales, rows, columns](float* values) {
       std::vector<uint8_t> copy;
       if (!Aligned(tensor)) copy.assign(tensor.data, tensor.data + tensor.bytes);
-      kernels::Kernels().to_float({copy.empty() ? tensor.data : copy.data(), scales, type, rows}, 0, rows, columns, values);
+      kernels::Kernels().to_float({copy.empty() ? tensor.data : copy.data(), scales, type, rows}, 0, rows,
+                                  columns, values);
       tensors.ReleasePages();  // what was converted need not stay in memory beside its copy
     };
   }
@@ -113,7 +116,8 @@ Initializer WeightReader::Matrix(const std::string& name, size_t rows, size_t co
 Initializer WeightReader::Vector(const std::string& name, size_t size) {
   const Tensor& tensor = Require(name, {static_cast<int64_t>(size)});
   if (tensor.dtype == DType::kI8) {
-    throw Error(ErrorCode::kModelUnsupported, "tensor " + name + " has type I8, which is known for matrices alone");
+    throw Error(ErrorCode::kModelUnsupported,
+                "tensor " + name + " has type I8, which is known for matrices alone");
   }
   return ToFloat(tensor, 1, size);
 }
@@ -137,12 +141,14 @@ WeightReader::Table WeightReader::EmbeddingTable(const std::string& name, size_t
 }
 
 Initializer WeightReader::Gamma(const std::string& module, size_t size) {
-  const bool old_name = tensors_.Find(module + ".weight") == nullptr && tensors_.Find(module + ".gamma") != nullptr;
+  const bool old_name =
+      tensors_.Find(module + ".weight") == nullptr && tensors_.Find(module + ".gamma") != nullptr;
   return Vector(module + (old_name ? ".gamma" : ".weight"), size);
 }
 
 Initializer WeightReader::Beta(const std::string& module, size_t size) {
-  const bool old_name = tensors_.Find(module + ".bias") == nullptr && tensors_.Find(module + ".beta") != nullptr;
+  const bool old_name =
+      tensors_.Find(module + ".bias") == nullptr && tensors_.Find(module + ".beta") != nullptr;
   return Vector(module + (old_name ? ".beta" : ".bias"), size);
 }
 

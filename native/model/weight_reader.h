@@ -1,4 +1,5 @@
-// Checkpoint tensors as graph initializers: checked against the config, mapped where they are fp32, converted where not.
+// Checkpoint tensors as graph initializers: checked against the config, mapped where they are fp32, converted
+// where not.
 #pragma once
 
 #include <string>
@@ -30,7 +31,8 @@ class WeightReader {
   };
   Table EmbeddingTable(const std::string& name, size_t rows, size_t columns);
 
-  // LayerNorm has been saved as weight and bias, and as gamma and beta in checkpoints converted from TensorFlow.
+  // LayerNorm has been saved as weight and bias, and as gamma and beta in checkpoints converted from
+  // TensorFlow.
   Initializer Gamma(const std::string& module, size_t size);
   Initializer Beta(const std::string& module, size_t size);
 

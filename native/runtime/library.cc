@@ -22,7 +22,8 @@ std::mutex& OpenMutex() {
 Library* opened = nullptr;  // guarded by OpenMutex
 
 constexpr const char* kWhatToDo =
-    "; reinstall crossrank, or point onnxRuntimePath (or CROSSRANK_ONNXRUNTIME) to a libonnxruntime of version 1.18 or newer";
+    "; reinstall crossrank, or point onnxRuntimePath (or CROSSRANK_ONNXRUNTIME) to a libonnxruntime of "
+    "version 1.18 or newer";
 
 using GetApiBaseFunction = const OrtApiBase*(ORT_API_CALL*)() NO_EXCEPTION;
 
@@ -63,20 +64,22 @@ const Library& OpenLibrary(const std::string& path, bool required) {
   if (opened != nullptr) {
     if (required && opened->path != path) {
       throw Error(ErrorCode::kInvalidArgument, "this process already uses ONNX Runtime from " + opened->path +
-                                                   "; one process uses one, so " + path + " cannot be loaded too");
+                                                   "; one process uses one, so " + path +
+                                                   " cannot be loaded too");
     }
     return *opened;
   }
   DisableTelemetry();
   const GetApiBaseFunction get_base = LoadApiBase(path);
   if (get_base == nullptr) {
-    throw Error(ErrorCode::kRuntime, path + " is no ONNX Runtime library: it has no OrtGetApiBase" + kWhatToDo);
+    throw Error(ErrorCode::kRuntime,
+                path + " is no ONNX Runtime library: it has no OrtGetApiBase" + kWhatToDo);
   }
   const OrtApiBase* base = get_base();
   const OrtApi* api = base->GetApi(kOrtApiLevel);
   if (api == nullptr) {
-    throw Error(ErrorCode::kRuntime,
-                "ONNX Runtime " + std::string(base->GetVersionString()) + " at " + path + " is too old" + kWhatToDo);
+    throw Error(ErrorCode::kRuntime, "ONNX Runtime " + std::string(base->GetVersionString()) + " at " + path +
+                                         " is too old" + kWhatToDo);
   }
   Ort::InitApi(api);
   try {

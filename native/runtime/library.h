@@ -3,7 +3,8 @@
 
 #include <string>
 
-// Every file that uses the C++ API includes this header first: the API pointer is set by OpenLibrary, not by the linker.
+// Every file that uses the C++ API includes this header first: the API pointer is set by OpenLibrary, not by
+// the linker.
 #include "onnxruntime_cxx_api.h"
 
 namespace crossrank {
@@ -17,8 +18,8 @@ struct Library {
   Ort::Env* env;  // never destroyed: its threads and statics must outlive whatever still runs at process exit
 };
 
-// Opens the library at `path`. Once one is open, later calls return it; asking for another path with `required` is then
-// an error. Thread-safe.
+// Opens the library at `path`. Once one is open, later calls return it; asking for another path with
+// `required` is then an error. Thread-safe.
 const Library& OpenLibrary(const std::string& path, bool required);
 
 // Null until OpenLibrary succeeded.

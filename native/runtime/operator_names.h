@@ -5,10 +5,11 @@ namespace crossrank::operators {
 
 constexpr const char* kDomain = "crossrank";
 
-// Embeddings(input_ids, position_ids, type_ids, gamma, beta, words, word_scales?, positions, position_scales?,
+// Embeddings(input_ids, position_ids, type_ids, gamma, beta, words, word_scales?, positions,
+// position_scales?,
 //            types?, type_scales?; epsilon) -> hidden. A table has scales when it is int8.
 constexpr const char* kEmbeddings = "Embeddings";
-// Attention(q, k, v, q_bias, k_bias, v_bias, offsets; heads, first_only) -> context
+// Attention(q, k, v, q_bias, v_bias, offsets; heads, first_only) -> context
 constexpr const char* kAttention = "Attention";
 // BiasActivation(x, bias; activation)
 constexpr const char* kBiasActivation = "BiasActivation";

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "kernels/kernels.h"
 #include "runtime/operator_names.h"
+#include "runtime/tensor_data.h"
 
 namespace crossrank::operators {
 namespace {
@@ -36,8 +37,8 @@ float* AllocateOutput(Ort::KernelContext& context, size_t rows, size_t columns) 
   return context.GetOutput(0, shape, 2).GetTensorMutableData<float>();
 }
 
-// An operator's kernel is a class with Run(context); what it throws becomes an OrtStatus, since no exception may
-// cross ONNX Runtime, which is another C++ runtime's code.
+// An operator's kernel is a class with Run(context); what it throws becomes an OrtStatus, since no exception
+// may cross ONNX Runtime, which is another C++ runtime's code.
 template <class Function>
 OrtStatusPtr Guard(Function&& function) noexcept {
   try {
@@ -104,7 +105,7 @@ struct StatusKernel {
 kernels::RowTable TableOf(Ort::KernelContext& context, size_t index) {
   const Ort::ConstValue values = context.GetInput(index);
   kernels::RowTable table;
-  table.values = values.GetTensorRawData();
+  table.values = TensorData<void>(values);
   table.rows = ShapeOf(values).rows;
   switch (values.GetTensorTypeAndShapeInfo().GetElementType()) {
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT:
@@ -118,7 +119,7 @@ kernels::RowTable TableOf(Ort::KernelContext& context, size_t index) {
       return table;
     case ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8:
       table.type = kernels::TableType::kI8;
-      table.scales = context.GetInput(index + 1).GetTensorData<float>();
+      table.scales = TensorData<float>(context.GetInput(index + 1));
       return table;
     default:
       throw Error(ErrorCode::kRuntime, "an embedding table has an unexpected type");
@@ -132,16 +133,16 @@ class EmbeddingsKernel : public StatusKernel<EmbeddingsKernel> {
   void Run(Ort::KernelContext& context) {
     kernels::EmbeddingArgs args{};
     const Ort::ConstValue ids = context.GetInput(0);
-    args.ids = ids.GetTensorData<int32_t>();
+    args.ids = TensorData<int32_t>(ids);
     args.tokens = ShapeOf(ids).rows;
-    args.position_ids = context.GetInput(1).GetTensorData<int32_t>();
-    args.gamma = context.GetInput(3).GetTensorData<float>();
-    args.beta = context.GetInput(4).GetTensorData<float>();
+    args.position_ids = TensorData<int32_t>(context.GetInput(1));
+    args.gamma = TensorData<float>(context.GetInput(3));
+    args.beta = TensorData<float>(context.GetInput(4));
     args.words = TableOf(context, 5);
     args.positions = TableOf(context, 7);
     if (context.GetInputCount() > 9) {
       args.types = TableOf(context, 9);
-      args.type_ids = context.GetInput(2).GetTensorData<int32_t>();
+      args.type_ids = TensorData<int32_t>(context.GetInput(2));
     }
     args.columns = ShapeOf(context.GetInput(5)).columns;
     args.epsilon = epsilon_;
@@ -162,16 +163,15 @@ class AttentionKernel : public StatusKernel<AttentionKernel> {
   void Run(Ort::KernelContext& context) {
     thread_local AlignedBuffer workspace;
     const Ort::ConstValue q = context.GetInput(0);
-    const Ort::ConstValue offsets = context.GetInput(6);
+    const Ort::ConstValue offsets = context.GetInput(5);
     const MatrixShape shape = ShapeOf(q);
     kernels::AttentionArgs args{};
-    args.q = q.GetTensorData<float>();
-    args.k = context.GetInput(1).GetTensorData<float>();
-    args.v = context.GetInput(2).GetTensorData<float>();
-    args.q_bias = context.GetInput(3).GetTensorData<float>();
-    args.k_bias = context.GetInput(4).GetTensorData<float>();
-    args.v_bias = context.GetInput(5).GetTensorData<float>();
-    args.offsets = offsets.GetTensorData<int32_t>();
+    args.q = TensorData<float>(q);
+    args.k = TensorData<float>(context.GetInput(1));
+    args.v = TensorData<float>(context.GetInput(2));
+    args.q_bias = TensorData<float>(context.GetInput(3));
+    args.v_bias = TensorData<float>(context.GetInput(4));
+    args.offsets = TensorData<int32_t>(offsets);
     args.sequences = ShapeOf(offsets).rows - 1;
     args.first_only = first_only_;
     args.heads = heads_;
@@ -199,7 +199,7 @@ class BiasActivationKernel : public StatusKernel<BiasActivationKernel> {
   void Run(Ort::KernelContext& context) {
     const Ort::ConstValue x = context.GetInput(0);
     const MatrixShape shape = ShapeOf(x);
-    Kernels().bias_activation(x.GetTensorData<float>(), context.GetInput(1).GetTensorData<float>(),
+    Kernels().bias_activation(TensorData<float>(x), TensorData<float>(context.GetInput(1)),
                               AllocateOutput(context, shape.rows, shape.columns), shape.rows, shape.columns,
                               activation_);
   }
@@ -210,16 +210,16 @@ class BiasActivationKernel : public StatusKernel<BiasActivationKernel> {
 
 class BiasResidualLayerNormKernel : public StatusKernel<BiasResidualLayerNormKernel> {
  public:
-  explicit BiasResidualLayerNormKernel(Ort::ConstKernelInfo info) : epsilon_(info.GetAttribute<float>("epsilon")) {}
+  explicit BiasResidualLayerNormKernel(Ort::ConstKernelInfo info)
+      : epsilon_(info.GetAttribute<float>("epsilon")) {}
 
   void Run(Ort::KernelContext& context) {
     const Ort::ConstValue x = context.GetInput(0);
     const MatrixShape shape = ShapeOf(x);
     Kernels().bias_residual_layer_norm(
-        x.GetTensorData<float>(), context.GetInput(1).GetTensorData<float>(),
-        context.GetInput(2).GetTensorData<float>(), context.GetInput(3).GetTensorData<float>(),
-        context.GetInput(4).GetTensorData<float>(), epsilon_, AllocateOutput(context, shape.rows, shape.columns),
-        shape.rows, shape.columns);
+        TensorData<float>(x), TensorData<float>(context.GetInput(1)), TensorData<float>(context.GetInput(2)),
+        TensorData<float>(context.GetInput(3)), TensorData<float>(context.GetInput(4)), epsilon_,
+        AllocateOutput(context, shape.rows, shape.columns), shape.rows, shape.columns);
   }
 
  private:
@@ -235,20 +235,24 @@ class FirstTokensKernel : public StatusKernel<FirstTokensKernel> {
     const Ort::ConstValue offsets = context.GetInput(1);
     const size_t columns = ShapeOf(hidden).columns;
     const size_t sequences = ShapeOf(offsets).rows - 1;
-    const float* from = hidden.GetTensorData<float>();
-    const int32_t* starts = offsets.GetTensorData<int32_t>();
+    const float* from = TensorData<float>(hidden);
+    const int32_t* starts = TensorData<int32_t>(offsets);
     float* out = AllocateOutput(context, sequences, columns);
     for (size_t s = 0; s < sequences; s++) {
-      std::memcpy(out + s * columns, from + static_cast<size_t>(starts[s]) * columns, columns * sizeof(float));
+      std::memcpy(out + s * columns, from + static_cast<size_t>(starts[s]) * columns,
+                  columns * sizeof(float));
     }
   }
 };
 
 struct Registry {
   Operator<EmbeddingsKernel> embeddings{
-      {kEmbeddings, {kInt32, kInt32, kInt32, kFloat, kFloat, kAny, kFloat, kAny, kFloat, kAny, kFloat}, 6, false}};
+      {kEmbeddings,
+       {kInt32, kInt32, kInt32, kFloat, kFloat, kAny, kFloat, kAny, kFloat, kAny, kFloat},
+       6,
+       false}};
   Operator<AttentionKernel> attention{
-      {kAttention, {kFloat, kFloat, kFloat, kFloat, kFloat, kFloat, kInt32}, 7, false}};
+      {kAttention, {kFloat, kFloat, kFloat, kFloat, kFloat, kInt32}, 6, false}};
   Operator<BiasActivationKernel> bias_activation{{kBiasActivation, {kFloat, kFloat}, 2, true}};
   Operator<BiasResidualLayerNormKernel> bias_residual_layer_norm{
       {kBiasResidualLayerNorm, {kFloat, kFloat, kFloat, kFloat, kFloat}, 5, true}};

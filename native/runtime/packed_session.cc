@@ -32,7 +32,8 @@ class PackedSession : public ScoringSession {
     Ort::SessionOptions options = SingleThreadedOptions();
     options.SetGraphOptimizationLevel(ORT_DISABLE_ALL);  // the graph is written the way it shall run
     options.Add(operators::Domain());
-    options.AddConfigEntry("session.model_external_initializers_file_folder_path", program.weight_folder.c_str());
+    options.AddConfigEntry("session.model_external_initializers_file_folder_path",
+                           program.weight_folder.c_str());
     values_.reserve(program.initializers.size());
     for (const Initializer& initializer : program.initializers) {
       const size_t bytes = initializer.elements() * ElementBytes(initializer.type);
@@ -72,9 +73,9 @@ class PackedSession : public ScoringSession {
   }
 
  private:
-  // ONNX Runtime has packed each matrix for its multiplication and reads the original no more, so memory of converted
-  // ones can go. It does not promise so: the same tokens must give the same bits before and after, or all is filled
-  // again.
+  // ONNX Runtime has packed each matrix for its multiplication and reads the original no more, so memory of
+  // converted ones can go. It does not promise so: the same tokens must give the same bits before and after,
+  // or all is filled again.
   void ReleaseConverted(const GraphProgram& program) {
     if (converted_.empty()) return;
     const std::vector<float> before = Probe();
@@ -102,7 +103,8 @@ class PackedSession : public ScoringSession {
   }
 
   Ort::Value Tensor(const std::vector<int32_t>& values, const int64_t* size) const {
-    return Ort::Value::CreateTensor<int32_t>(memory_, const_cast<int32_t*>(values.data()), values.size(), size, 1);
+    return Ort::Value::CreateTensor<int32_t>(memory_, const_cast<int32_t*>(values.data()), values.size(),
+                                             size, 1);
   }
 
   Ort::MemoryInfo memory_;
@@ -114,7 +116,8 @@ class PackedSession : public ScoringSession {
 
 }  // namespace
 
-std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels) {
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program,
+                                                  size_t labels) {
   try {
     return std::make_unique<PackedSession>(library, std::move(program), labels);
   } catch (const Ort::Exception& error) {

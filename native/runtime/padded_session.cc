@@ -5,6 +5,7 @@
 #include "kernels/kernels.h"
 #include "runtime/session.h"
 #include "runtime/session_options.h"
+#include "runtime/tensor_data.h"
 
 namespace crossrank {
 namespace {
@@ -22,9 +23,10 @@ InputRole RoleOf(const std::string& name) {
   if (name == "attention_mask" || name == "input_mask" || name == "mask") return InputRole::kMask;
   if (name == "token_type_ids" || name == "segment_ids") return InputRole::kTypes;
   if (name == "position_ids") return InputRole::kPositions;
-  throw Error(ErrorCode::kModelUnsupported,
-              "the exported model has an input \"" + name +
-                  "\", which is not supported; known are input_ids, attention_mask, token_type_ids and position_ids");
+  throw Error(
+      ErrorCode::kModelUnsupported,
+      "the exported model has an input \"" + name +
+          "\", which is not supported; known are input_ids, attention_mask, token_type_ids and position_ids");
 }
 
 class PaddedSession : public ScoringSession {
@@ -61,7 +63,8 @@ class PaddedSession : public ScoringSession {
       Fill(batch, inputs_[i].role, columns, storage[i]);
       names.push_back(inputs_[i].name.c_str());
       if (inputs_[i].is_int64) {
-        values.push_back(Ort::Value::CreateTensor<int64_t>(memory_, storage[i].data(), rows * columns, shape, 2));
+        values.push_back(
+            Ort::Value::CreateTensor<int64_t>(memory_, storage[i].data(), rows * columns, shape, 2));
       } else {
         auto* narrow = reinterpret_cast<int32_t*>(storage[i].data());
         for (size_t k = 0; k < rows * columns; k++) {
@@ -120,7 +123,8 @@ class PaddedSession : public ScoringSession {
       input.role = RoleOf(input.name);
       const auto type = session_.GetInputTypeInfo(i).GetTensorTypeAndShapeInfo().GetElementType();
       if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64 && type != ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32) {
-        throw Error(ErrorCode::kModelUnsupported, "the exported model's input \"" + input.name + "\" is not of integers");
+        throw Error(ErrorCode::kModelUnsupported,
+                    "the exported model's input \"" + input.name + "\" is not of integers");
       }
       input.is_int64 = type == ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
       has_ids = has_ids || input.role == InputRole::kIds;
@@ -135,7 +139,8 @@ class PaddedSession : public ScoringSession {
     for (size_t i = 0; i < session_.GetOutputCount(); i++) {
       if (std::string(session_.GetOutputNameAllocated(i, allocator).get()) == "logits") chosen = i;
     }
-    if (session_.GetOutputCount() == 0) throw Error(ErrorCode::kModelUnsupported, "the exported model has no output");
+    if (session_.GetOutputCount() == 0)
+      throw Error(ErrorCode::kModelUnsupported, "the exported model has no output");
     output_name_ = session_.GetOutputNameAllocated(chosen, allocator).get();
     const Ort::TypeInfo type = session_.GetOutputTypeInfo(chosen);
     const auto info = type.GetTensorTypeAndShapeInfo();
@@ -144,9 +149,10 @@ class PaddedSession : public ScoringSession {
     const bool scores = shape.size() == 1 || (shape.size() == 2 && shape[1] > 0);
     if (!scores || (output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT &&
                     output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16)) {
-      throw Error(ErrorCode::kModelUnsupported,
-                  "the exported model's output \"" + output_name_ +
-                      "\" is no [batch, labels] of floats; a reranker is exported as sequence classification");
+      throw Error(
+          ErrorCode::kModelUnsupported,
+          "the exported model's output \"" + output_name_ +
+              "\" is no [batch, labels] of floats; a reranker is exported as sequence classification");
     }
     labels_ = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
   }
@@ -154,16 +160,17 @@ class PaddedSession : public ScoringSession {
   void CopyLogits(const Ort::Value& output, size_t rows, float* logits) const {
     const size_t expected = rows * labels_;
     if (output.GetTensorTypeAndShapeInfo().GetElementCount() != expected) {
-      throw Error(ErrorCode::kModelInvalid, "the exported model returned " +
-                                                std::to_string(output.GetTensorTypeAndShapeInfo().GetElementCount()) +
-                                                " values for " + std::to_string(rows) + " sequences");
+      throw Error(ErrorCode::kModelInvalid,
+                  "the exported model returned " +
+                      std::to_string(output.GetTensorTypeAndShapeInfo().GetElementCount()) + " values for " +
+                      std::to_string(rows) + " sequences");
     }
     if (output_type_ == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
-      std::memcpy(logits, output.GetTensorData<float>(), expected * sizeof(float));
+      std::memcpy(logits, TensorData<float>(output.GetConst()), expected * sizeof(float));
       return;
     }
     kernels::RowTable halves;
-    halves.values = output.GetTensorRawData();
+    halves.values = TensorData<void>(output.GetConst());
     halves.type = kernels::TableType::kF16;
     halves.rows = rows;
     kernels::Kernels().to_float(halves, 0, rows, labels_, logits);
@@ -180,7 +187,8 @@ class PaddedSession : public ScoringSession {
 
 }  // namespace
 
-std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path, int32_t padding_id) {
+std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
+                                                  int32_t padding_id) {
   try {
     return std::make_unique<PaddedSession>(library, path, padding_id);
   } catch (const Ort::Exception& error) {

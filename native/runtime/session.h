@@ -39,9 +39,11 @@ class ScoringSession {
 };
 
 // Our own graph over packed sequences (model/packed_graph.h). Mapped initializers must outlive the session.
-std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels);
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program,
+                                                  size_t labels);
 
 // An exported .onnx graph: every sequence of a batch padded to its longest.
-std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path, int32_t padding_id);
+std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
+                                                  int32_t padding_id);
 
 }  // namespace crossrank

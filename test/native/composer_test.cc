@@ -1,10 +1,11 @@
 // Every pair of every waiting request is in exactly one chunk, and chunks keep their limits.
+#include "engine/composer.h"
+
 #include <algorithm>
 #include <map>
 #include <random>
 
 #include "check.h"
-#include "engine/composer.h"
 
 namespace crossrank::testing {
 namespace {
@@ -116,10 +117,12 @@ void TestChunksMixRequests() {
 int main() {
   using namespace crossrank::testing;
   using crossrank::ComposerLimits;
-  for (const ComposerLimits& limits : {ComposerLimits{512, 1 << 30, false, 1}, ComposerLimits{512, 1 << 30, false, 4},
-                                       ComposerLimits{64, 1 << 30, false, 2}, ComposerLimits{1, 1 << 30, false, 2},
-                                       ComposerLimits{4096, 32, true, 2}, ComposerLimits{512, 4, true, 3}}) {
-    Checks::Get().context = "limits " + std::to_string(limits.max_tokens) + (limits.padded ? " padded" : " packed");
+  for (const ComposerLimits& limits :
+       {ComposerLimits{512, 1 << 30, false, 1}, ComposerLimits{512, 1 << 30, false, 4},
+        ComposerLimits{64, 1 << 30, false, 2}, ComposerLimits{1, 1 << 30, false, 2},
+        ComposerLimits{4096, 32, true, 2}, ComposerLimits{512, 4, true, 3}}) {
+    Checks::Get().context =
+        "limits " + std::to_string(limits.max_tokens) + (limits.padded ? " padded" : " packed");
     TestEveryPairOnce(limits);
   }
   TestChunksAreFull();

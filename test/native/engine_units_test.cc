@@ -10,8 +10,8 @@
 namespace crossrank::testing {
 namespace {
 
-// transformers' slow tokenizers drop one token at a time from the longer text; the fast ones reach the same lengths
-// but for the side that keeps the odd token, which utils/truncation.rs gives to the longer text.
+// transformers' slow tokenizers drop one token at a time from the longer text; the fast ones reach the same
+// lengths but for the side that keeps the odd token, which utils/truncation.rs gives to the longer text.
 void TestLongestFirst() {
   Checks::Get().context = "longest_first";
   for (size_t query = 0; query < 40; query++) {
@@ -25,7 +25,8 @@ void TestLongestFirst() {
           if (std::min(query, document) <= room / 2) {
             CHECK(query <= document ? cut.query == query : cut.document == document);
           } else {
-            const size_t difference = cut.query > cut.document ? cut.query - cut.document : cut.document - cut.query;
+            const size_t difference =
+                cut.query > cut.document ? cut.query - cut.document : cut.document - cut.query;
             CHECK(difference == room % 2);
           }
         }
@@ -63,7 +64,8 @@ void TestTopK() {
     for (uint32_t i = 0; i < scores.size(); i++) {
       if (scores[i] >= options.min_score) expected.push_back(i);
     }
-    std::stable_sort(expected.begin(), expected.end(), [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
+    std::stable_sort(expected.begin(), expected.end(),
+                     [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; });
     expected.resize(std::min(expected.size(), options.top_k));
     const std::vector<RankedDocument> ranked = TopK(scores, lost, options);
     CHECK(ranked.size() == expected.size());

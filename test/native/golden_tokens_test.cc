@@ -1,4 +1,5 @@
-// Token ids and type ids of pairs equal those of transformers on every case of every fixture, truncated ones too.
+// Token ids and type ids of pairs equal those of transformers on every case of every fixture, truncated ones
+// too.
 #include <string_view>
 
 #include "check.h"
@@ -15,8 +16,9 @@ struct PairFixture {
   bool has_types;  // the reference gives type ids
 };
 
-constexpr PairFixture kFixtures[] = {{"bert", true},     {"electra", true},     {"deberta-v2", true}, {"distilbert", false},
-                                     {"roberta", false}, {"xlm-roberta", false}, {"modernbert", false}};
+constexpr PairFixture kFixtures[] = {{"bert", true},        {"electra", true},  {"deberta-v2", true},
+                                     {"distilbert", false}, {"roberta", false}, {"xlm-roberta", false},
+                                     {"modernbert", false}};
 
 SequenceBatch EncodePair(const Tokenizer& tokenizer, std::string_view query, std::string_view document,
                          size_t max_tokens, bool has_types) {
@@ -51,7 +53,8 @@ void TestFixture(const PairFixture& fixture) {
   }
 }
 
-// RoBERTa gives padding tokens, also those spelt in the text, the position of padding, and does not count them.
+// RoBERTa gives padding tokens, also those spelt in the text, the position of padding, and does not count
+// them.
 void TestPaddingPositions() {
   Checks::Get().context = "positions that follow padding";
   SequenceLayout::Rules rules{};
@@ -59,8 +62,8 @@ void TestPaddingPositions() {
   rules.positions_follow_padding = true;
   rules.padding_id = 1;
   using Kind = TemplatePiece::Kind;
-  const SequenceLayout layout({{Kind::kSpecial, 0, 0}, {Kind::kFirst, 0, 0}, {Kind::kSpecial, 2, 0}, {Kind::kSecond, 0, 0}},
-                              rules);
+  const SequenceLayout layout(
+      {{Kind::kSpecial, 0, 0}, {Kind::kFirst, 0, 0}, {Kind::kSpecial, 2, 0}, {Kind::kSecond, 0, 0}}, rules);
   const std::vector<uint32_t> query{7, 1, 8}, document{9, 1};
   SequenceBatch batch;
   layout.Append(query, document, {3, 2}, batch);
@@ -73,7 +76,8 @@ void TestCutLeft() {
   SequenceLayout::Rules rules{};
   rules.max_tokens = 16;
   rules.cut_left = true;
-  const SequenceLayout layout({{TemplatePiece::Kind::kFirst, 0, 0}, {TemplatePiece::Kind::kSecond, 0, 0}}, rules);
+  const SequenceLayout layout({{TemplatePiece::Kind::kFirst, 0, 0}, {TemplatePiece::Kind::kSecond, 0, 0}},
+                              rules);
   const std::vector<uint32_t> query{1, 2, 3}, document{4, 5, 6};
   SequenceBatch batch;
   layout.Append(query, document, {1, 2}, batch);

@@ -51,7 +51,7 @@ inline double TableValue(const RowTable& table, size_t row, size_t column, size_
       std::memcpy(&half, bytes + 2 * index, 2);
       return Bf16ToDouble(half);
     case TableType::kI8:
-      return static_cast<double>(static_cast<signed char>(bytes[index])) * table.scales[row];
+      return static_cast<float>(static_cast<signed char>(bytes[index])) * table.scales[row];  // as fp32
   }
   return 0.0;
 }
@@ -93,9 +93,10 @@ inline std::vector<double> EmbeddedRow(const EmbeddingArgs& args, size_t token) 
   return LayerNorm(row, args.gamma, args.beta, args.epsilon);
 }
 
-// One head of one query: `query` is a row of q, `sequence` the index of the sequence it looks at.
-inline std::vector<double> AttentionRow(const AttentionArgs& args, size_t sequence, size_t query,
-                                        size_t head) {
+// One head of one query, with the bias of K that the kernels do without: `query` is a row of q, `sequence`
+// the index of the sequence it looks at.
+inline std::vector<double> AttentionRow(const AttentionArgs& args, const std::vector<float>& k_bias,
+                                        size_t sequence, size_t query, size_t head) {
   const size_t stride = args.heads * args.head_size, column = head * args.head_size;
   const size_t first = args.offsets[sequence], keys = args.offsets[sequence + 1] - first;
   std::vector<double> weights(keys);
@@ -104,7 +105,7 @@ inline std::vector<double> AttentionRow(const AttentionArgs& args, size_t sequen
     double score = 0.0;
     for (size_t d = column; d < column + args.head_size; ++d) {
       const double q = static_cast<double>(args.q[query * stride + d]) + args.q_bias[d];
-      const double k = static_cast<double>(args.k[(first + j) * stride + d]) + args.k_bias[d];
+      const double k = static_cast<double>(args.k[(first + j) * stride + d]) + k_bias[d];
       score += q * k;
     }
     weights[j] = score / std::sqrt(static_cast<double>(args.head_size));

@@ -1,5 +1,5 @@
-// Token ids equal those of the Python package `tokenizers`: on the frozen sample, or on the file that is named
-// (test/tokenizers/reference.py writes one from thousands of texts).
+// Token ids equal those of the Python package `tokenizers`: on the frozen sample, or on the file that is
+// named (test/tokenizers/reference.py writes one from thousands of texts).
 #include <string_view>
 
 #include "check.h"
@@ -9,7 +9,8 @@
 namespace crossrank::testing {
 namespace {
 
-void TestTokenizer(std::string_view file, const std::vector<std::string_view>& texts, const JsonView& expected) {
+void TestTokenizer(std::string_view file, const std::vector<std::string_view>& texts,
+                   const JsonView& expected) {
   const std::string name(file);
   const Tokenizer tokenizer = Tokenizer::Load(FixturePath("tokenizers/" + name), false);
   const EncodedBatch batch = tokenizer.Encode(texts.data(), texts.size());
