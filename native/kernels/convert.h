@@ -55,8 +55,8 @@ CROSSRANK_INLINE float ScaleOfRow(const RowTable& table, size_t row) {
   return table.type == TableType::kI8 ? table.scales[row] : 1.0f;
 }
 
-// sum[c] += the row's value in column first + c; sum is written up to a whole Vec. An int8 value is the fp32 product that
-// it stands for, so a table expanded to fp32 gives the same bits.
+// sum[c] += the row's value in column first + c; sum is written up to a whole Vec. An int8 value is the fp32
+// product that it stands for, so a table expanded to fp32 gives the same bits.
 void AddToSum(const RowTable& table, size_t row, size_t columns, size_t first, size_t count, double* sum) {
   const Vec scale = Vec::Broadcast(ScaleOfRow(table, row));
   VisitValues(table, row * columns + first, count, [=](size_t c, Vec x) {
