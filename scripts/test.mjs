@@ -1,5 +1,5 @@
-// `npm test`: brings the checkout up to date, runs the native tests, then jest. Arguments go to jest.
-// The last line is the sum of both: `N passed, N failed`.
+// `npm test`: brings the checkout up to date, runs the Rust and the native tests, then jest. Arguments go to jest.
+// The last line is the sum of all: `N passed, N failed`.
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -33,6 +33,22 @@ function runNativeTest(file) {
   return { passed, failed };
 }
 
+/** The unit tests of the Rust crate, broken files among them. */
+function runRustTests() {
+  const manifest = inRoot('native', 'formats', 'Cargo.toml');
+  const args = ['test', '--locked', '--manifest-path', manifest, '--target-dir', inRoot('build', 'cargo')];
+  const { stdout, stderr, status, error } = spawnSync(process.env.CARGO ?? 'cargo', args, {
+    encoding: 'utf8',
+  });
+  const closing = [...(stdout ?? '').matchAll(/^test result: .* (\d+) passed; (\d+) failed/gm)];
+  const sum = (group) => closing.reduce((total, match) => total + Number(match[group]), 0);
+  const passed = sum(1);
+  const failed = status !== 0 && sum(2) === 0 ? 1 : sum(2);
+  if (failed > 0) console.log(`${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}`);
+  console.log(`${failed > 0 ? 'FAIL' : 'PASS'} rust formats: ${passed} passed, ${failed} failed`);
+  return { passed, failed };
+}
+
 function runNativeTests() {
   const sources = fs.existsSync(inRoot('test', 'native')) ? fs.readdirSync(inRoot('test', 'native')) : [];
   const suffix = process.platform === 'win32' ? '.exe' : '';
@@ -60,7 +76,7 @@ await runMain(async () => {
   await setup({ withTests: true });
   const args = process.argv.slice(2);
   // A pattern names jest tests; the native ones run with everything.
-  const native = args.length === 0 ? runNativeTests() : [];
+  const native = args.length === 0 ? [runRustTests(), ...runNativeTests()] : [];
   const results = [...native, runJest(args)];
   const sum = (key) => results.reduce((total, result) => total + result[key], 0);
   console.log(`${sum('passed')} passed, ${sum('failed')} failed`);

@@ -83,7 +83,8 @@ const Library& OpenLibrary(const std::string& path, bool required) {
   }
   Ort::InitApi(api);
   try {
-    auto* env = new Ort::Env(ORT_LOGGING_LEVEL_ERROR, "crossrank");
+    // Errors come back as statuses; nothing is to be printed to somebody's standard error.
+    auto* env = new Ort::Env(ORT_LOGGING_LEVEL_FATAL, "crossrank");
     opened = new Library{path, base->GetVersionString(), env};
   } catch (const Ort::Exception& error) {
     ThrowRuntimeError("cannot start ONNX Runtime from " + path, error);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "common/error.h"
 #include "kernels/kernels.h"
@@ -38,12 +39,7 @@ class PaddedSession : public ScoringSession {
     options.DisableCpuMemArena();  // grows without bound over varying padded shapes
     // SkipLayerNormalization on the CPU is a scalar loop, ten times slower than Add + LayerNormalization.
     options.AddConfigEntry("optimization.disable_specified_optimizers", "SkipLayerNormFusion");
-#ifdef _WIN32
-    const std::wstring wide(path.begin(), path.end());
-    session_ = Ort::Session(*library.env, wide.c_str(), options);
-#else
-    session_ = Ort::Session(*library.env, path.c_str(), options);
-#endif
+    session_ = Ort::Session(*library.env, std::filesystem::u8path(path).c_str(), options);
     ReadInputs();
     ReadOutput();
   }
