@@ -7,6 +7,7 @@ import path from 'node:path';
 import { packageBin, runMain, runVisibly } from './commands.mjs';
 import { inRoot } from './files.mjs';
 import { nativeTestFolder } from './native-build.mjs';
+import { libraryName } from './onnxruntime.mjs';
 import { setup } from './setup.mjs';
 
 const jestReport = inRoot('build', 'jest-report.json');
@@ -16,6 +17,7 @@ function runNativeTest(file) {
   const { stdout, stderr, status, signal, error } = spawnSync(file, {
     encoding: 'utf8',
     maxBuffer: 64 << 20,
+    env: { CROSSRANK_ONNXRUNTIME: inRoot('build', 'Release', libraryName()), ...process.env },
   });
   const closing = [...(stdout ?? '').matchAll(/(\d+) passed, (\d+) failed\s*$/gm)].at(-1);
   const passed = closing ? Number(closing[1]) : 0;

@@ -1,0 +1,138 @@
+// Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered exactly once,
+// with the scores that it has alone.
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <future>
+#include <thread>
+
+#include "check.h"
+#include "engine/engine.h"
+#include "fixtures.h"
+
+namespace crossrank::testing {
+namespace {
+
+std::shared_ptr<Model> LoadFixture(const std::string& name) {
+  LoadOptions options;
+  options.folder = FixturePath(name);
+  const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
+  if (library == nullptr) throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
+  options.library_paths = {library};
+  return Model::Load(options);
+}
+
+std::shared_ptr<Request> MakeRequest(unsigned seed, size_t documents) {
+  auto request = std::make_shared<Request>();
+  request->queries = {"what is question number " + std::to_string(seed % 7)};
+  for (size_t i = 0; i < documents; i++) {
+    std::string text = "document";
+    for (size_t k = 0; k < (seed * 31 + i * 17) % 60; k++) text += " word" + std::to_string((i + k) % 13);
+    request->documents.push_back(text);
+  }
+  request->options.max_tokens = 128;
+  request->options.rank = false;
+  return request;
+}
+
+// Submits and waits for the answer.
+Outcome Run(Engine& engine, const std::shared_ptr<Request>& request) {
+  auto promise = std::make_shared<std::promise<Outcome>>();
+  request->done = [promise](Outcome outcome) { promise->set_value(std::move(outcome)); };
+  std::future<Outcome> answer = promise->get_future();
+  engine.Submit(request);
+  return answer.get();
+}
+
+void TestConcurrentRequests(const std::shared_ptr<Model>& model) {
+  Checks::Get().context = "concurrent requests";
+  constexpr unsigned kRequests = 40;
+  std::vector<std::vector<float>> expected(kRequests);
+  {
+    Engine engine(model, {1, 0});
+    for (unsigned i = 0; i < kRequests; i++) expected[i] = Run(engine, MakeRequest(i, 1 + i % 9)).scores;
+  }
+  Engine engine(model, {3, 200});
+  std::vector<std::vector<float>> actual(kRequests);
+  std::vector<std::thread> callers;
+  for (unsigned t = 0; t < 4; t++) {
+    callers.emplace_back([&, t] {
+      for (unsigned i = t; i < kRequests; i += 4) actual[i] = Run(engine, MakeRequest(i, 1 + i % 9)).scores;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (unsigned i = 0; i < kRequests; i++) {
+    CHECK(actual[i].size() == expected[i].size());
+    CHECK(std::memcmp(actual[i].data(), expected[i].data(), expected[i].size() * sizeof(float)) == 0);
+  }
+}
+
+// A text that is not UTF-8 fails its own request and no other.
+void TestFailureStaysAlone(const std::shared_ptr<Model>& model) {
+  Checks::Get().context = "a failure stays alone";
+  Engine engine(model, {2, 0});
+  std::atomic<int> good{0}, failed{0}, answers{0};
+  std::vector<std::shared_ptr<Request>> requests;
+  for (unsigned i = 0; i < 60; i++) {
+    auto request = MakeRequest(i, 80);
+    const bool broken = i % 3 == 0;
+    if (broken) request->documents[i % 80] = "\xff\xfe";
+    request->done = [&, broken](Outcome outcome) {
+      if (broken && outcome.error && outcome.error->code() == ErrorCode::kInvalidArgument) failed++;
+      if (!broken && !outcome.error && outcome.scores.size() == 80) good++;
+      answers++;
+    };
+    requests.push_back(request);
+    engine.Submit(request);
+  }
+  while (answers < 60) std::this_thread::yield();
+  CHECK(failed == 20);
+  CHECK(good == 40);
+}
+
+void TestStopInTheMiddle(const std::shared_ptr<Model>& model) {
+  Checks::Get().context = "stop in the middle";
+  for (unsigned round = 0; round < 20; round++) {
+    constexpr int kRequests = 30;
+    std::atomic<int> answers{0}, wrong{0};
+    {
+      Engine engine(model, {2, 0});
+      std::thread caller([&] {
+        for (unsigned i = 0; i < kRequests; i++) {
+          auto request = MakeRequest(i, 50);
+          request->done = [&](Outcome outcome) {
+            if (outcome.error && outcome.error->code() != ErrorCode::kClosed) wrong++;
+            answers++;
+          };
+          engine.Submit(request);
+        }
+      });
+      std::this_thread::sleep_for(std::chrono::microseconds(300 * round));
+      engine.Stop();
+      caller.join();
+      engine.Stop();  // twice is once
+    }
+    CHECK(answers == kRequests);
+    CHECK(wrong == 0);
+  }
+}
+
+}  // namespace
+}  // namespace crossrank::testing
+
+int main() {
+  using namespace crossrank::testing;
+  try {
+    const auto model = LoadFixture("bert");
+    TestConcurrentRequests(model);
+    TestFailureStaysAlone(model);
+    TestStopInTheMiddle(model);
+    const auto roberta = LoadFixture("roberta");
+    TestConcurrentRequests(roberta);
+  } catch (const std::exception& error) {
+    CHECK(false);
+    std::fprintf(stderr, "%s\n", error.what());
+  }
+  return Checks::Get().Report();
+}
