@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { Reranker } from '../lib';
 import { runChild, runJson } from './support/child';
 import { DEFAULT_MODEL, fixture } from './support/models';
@@ -56,31 +57,65 @@ const start = async () => {
 `;
 
 describe('the process ends cleanly', () => {
-  // Each way out, several times, in the middle of a run.
+  function expectExit(script: string, code: number): void {
+    const { status, signal, stderr } = runChild(BUSY + script);
+    expect({ status, signal, stderr: code === 1 ? '' : stderr }).toEqual({
+      status: code,
+      signal: null,
+      stderr: '',
+    });
+  }
+
   test.each<[string, string, number]>([
     ['when nothing is left to do', 'start().then(async ({ call }) => { await call; });', 0],
     ['without dispose or await', 'start();', 0],
-    [
-      'by process.exit during a run',
-      'start().then(({ call }) => { call.catch(() => {}); setTimeout(() => process.exit(7), 30); });',
-      7,
-    ],
-    ['by process.exit during a load', 'start(); setTimeout(() => process.exit(7), 20);', 7],
     [
       'by an uncaught exception during a run',
       'start().then(() => { setTimeout(() => { throw new Error("on purpose"); }, 20); });',
       1,
     ],
-    [
-      'by an unhandled rejection after dispose',
-      'start().then(({ model, call }) => { model.dispose(); });',
-      1,
-    ],
+    ['by an unhandled rejection after dispose', 'start().then(({ model }) => { model.dispose(); });', 1],
   ])('%s', (_, script, code) => {
-    for (let round = 0; round < 3; round++) {
-      const result = runChild(BUSY + script);
-      expect({ status: result.status, signal: result.signal }).toEqual({ status: code, signal: null });
+    for (let round = 0; round < 3; round++) expectExit(script, code);
+  });
+
+  // Loading opens ONNX Runtime, parses the tokenizer and builds the session side by side; an exit may come at any point.
+  const delays = [0, 1, 3, 6, 10, 20, 40, 80, 160];
+
+  test('by process.exit at any point of a load', () => {
+    for (const delay of delays) expectExit(`start(); setTimeout(() => process.exit(7), ${delay});`, 7);
+  });
+
+  // reallyExit is what process.exit ends in; without the 'exit' event it stands for native code that calls exit().
+  test.each(['exit', 'reallyExit'])('by process.%s at any point of a run', (exit) => {
+    for (const delay of delays) {
+      const leave = `setTimeout(() => process.${exit}(7), ${delay})`;
+      expectExit(`start().then(({ call }) => { call.catch(() => {}); ${leave}; });`, 7);
     }
+  });
+
+  test('when workers alone have loaded the addon, and while they run', () => {
+    const source = `
+      const { Reranker } = require(${JSON.stringify(require.resolve('../lib'))});
+      const documents = Array.from({ length: 100 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
+      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}).then(async (model) => {
+        require('node:worker_threads').parentPort.postMessage('loaded');
+        for (;;) await model.rerank('planet', documents);
+      });`;
+    const { status, signal } = spawnSync(process.execPath, [
+      '-e',
+      `const { Worker } = require('node:worker_threads');
+      const start = () => new Promise((resolve) => {
+        const worker = new Worker(${JSON.stringify(source)}, { eval: true });
+        worker.once('message', () => resolve(worker));
+      });
+      (async () => {
+        for (let round = 0; round < 3; round++) await (await start()).terminate();
+        await start();
+        process.exit(7);
+      })();`,
+    ]);
+    expect({ status, signal }).toEqual({ status: 7, signal: null });
   });
 
   test('workers load, rank and are terminated in the middle of a run', () => {

@@ -4,6 +4,8 @@ import { loadAddon, onnxRuntimeCandidates } from './load';
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
 export interface NativeBinding {
   setErrorClass(errorClass: new (code: ErrorCode, message: string) => Error): void;
+  /** Ends all native work of this thread and waits for it. */
+  stopWork(): void;
   cpuFeatures(): string;
   load(options: NativeLoadOptions): Promise<NativeEngine>;
   Request: new (
@@ -84,7 +86,10 @@ function addon(): { binding: NativeBinding; addonPath: string } {
   if (loaded === undefined) {
     const { binding, addonPath } = loadAddon();
     loaded = { binding: binding as NativeBinding, addonPath };
-    loaded.binding.setErrorClass(CrossrankError);
+    const { binding: native } = loaded;
+    native.setErrorClass(CrossrankError);
+    // process.exit() runs static destructors of native libraries while our threads may be at work in them.
+    process.once('exit', () => native.stopWork());
   }
   return loaded;
 }

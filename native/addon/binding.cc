@@ -13,6 +13,12 @@ Napi::Value SetErrorClass(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// For 'exit' of the process, which tears down no environment.
+Napi::Value StopWork(const Napi::CallbackInfo& info) {
+  Environment::Of(info.Env()).StopWork();
+  return info.Env().Undefined();
+}
+
 Napi::Value CpuFeatures(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), kernels::CpuFeatures());
 }
@@ -22,6 +28,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   EngineObject::Define(env, exports);
   RequestObject::Define(env, exports);
   exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
+  exports.Set("stopWork", Napi::Function::New<StopWork>(env, "stopWork"));
   exports.Set("cpuFeatures", Napi::Function::New<CpuFeatures>(env, "cpuFeatures"));
   return exports;
 }

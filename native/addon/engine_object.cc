@@ -102,7 +102,9 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   engine_options.lanes = Size(js, "threads");
   engine_options.max_tokens_per_chunk = Size(js, "maxTokensPerChunk");
   return Environment::Of(env).Promise(env, [load, engine_options]() -> std::function<Napi::Value(Napi::Env)> {
-    auto engine = std::make_shared<Engine>(Model::Load(load), engine_options);
+    const auto model = Model::Load(load);
+    Environment::StopWorkAtExit();
+    auto engine = std::make_shared<Engine>(model, engine_options);
     return [engine](Napi::Env env) -> Napi::Value {
       auto handle = engine;
       return Environment::Of(env).engine_class().New(

@@ -1,10 +1,23 @@
 #include "addon/environment.h"
 
+#include <cstdlib>
+
 #include "common/memory.h"
 
 namespace crossrank::addon {
 
 namespace {
+
+// All environments of the process.
+struct Registry {
+  std::mutex mutex;
+  std::set<Environment*> environments;
+
+  static Registry& Get() {
+    static auto* registry = new Registry;  // outlives static destructors
+    return *registry;
+  }
+};
 
 struct InstanceData {
   std::shared_ptr<Environment> environment;
@@ -21,19 +34,45 @@ const std::shared_ptr<Environment>& Environment::Shared(Napi::Env env) {
 }
 
 Environment::Environment(Napi::Env env) : mailbox_(env) {
+  Registry& registry = Registry::Get();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.environments.insert(this);
   // Hooks run in reverse order: ours, added after the mailbox's own, before it.
   env.AddCleanupHook([this] { CleanUp(); });
 }
 
-void Environment::CleanUp() {
+Environment::~Environment() {
+  Registry& registry = Registry::Get();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.environments.erase(this);
+}
+
+void Environment::StopWork() {
+  std::lock_guard<std::mutex> lock(stop_mutex_);
+  if (stopped_) return;
+  stopped_ = true;
+  mailbox_.Close();
   for (const auto& engine : engines_) engine->Stop();
   for (Thread& thread : threads_) thread.thread.join();
   threads_.clear();
-  mailbox_.Close();
+}
+
+void Environment::StopWorkAtExit() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    std::atexit([] {
+      Registry& registry = Registry::Get();
+      std::lock_guard<std::mutex> lock(registry.mutex);
+      for (Environment* environment : registry.environments) environment->StopWork();
+    });
+  });
+}
+
+void Environment::CleanUp() {
+  StopWork();
   engines_.clear();
   error_class_.Reset();
   engine_class_.Reset();
-  closed_ = true;
 }
 
 Napi::Error Environment::MakeError(Napi::Env env, const Error& error) const {
@@ -60,7 +99,7 @@ void Environment::Spawn(std::function<void()> function) {
 }
 
 void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> stopped) {
-  if (closed_) return;  // stopped by CleanUp
+  if (stopped_) return;
   engines_.erase(engine);
   Spawn([engine = std::move(engine), stopped = std::move(stopped)]() mutable {
     engine->Stop();
@@ -72,6 +111,7 @@ void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> s
 
 Napi::Promise Environment::Promise(Napi::Env env,
                                    std::function<std::function<Napi::Value(Napi::Env)>()> work) {
+  if (stopped_) throw MakeError(env, Error(ErrorCode::kClosed, "this thread is ending"));
   const auto deferred = Napi::Promise::Deferred::New(env);
   mailbox_.Retain();
   Spawn([this, deferred, work = std::move(work)] {

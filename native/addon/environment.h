@@ -1,4 +1,11 @@
 // What one JavaScript environment (the main thread, or a worker) owns of this addon.
+//
+// Its end comes in one of three ways, and in each the threads of the engines are joined before anything that
+// they use is gone:
+//   the environment is torn down (a worker ends, the main thread runs out of work)   clean-up hook -> CleanUp
+//   process.exit(), an uncaught exception                 lib/ listens to 'exit' -> StopWork; there is no
+//   clean-up then exit() by somebody else's native code     an atexit handler, ahead of ONNX Runtime's static
+//   destructors -> StopWork
 #pragma once
 
 #include <napi.h>
@@ -25,6 +32,7 @@ class Environment {
   static const std::shared_ptr<Environment>& Shared(Napi::Env env);
 
   explicit Environment(Napi::Env env);
+  ~Environment();
 
   Mailbox& mailbox() { return mailbox_; }
 
@@ -45,7 +53,15 @@ class Environment {
 
   // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS
   // thread.
+  // Also throws kClosed when the environment's work has been stopped.
   Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
+
+  // Ends all native work and joins its threads; nothing is delivered any more. Idempotent.
+  void StopWork();
+
+  // From the first call on, exit() stops the work of all environments. To be called once ONNX Runtime is
+  // open.
+  static void StopWorkAtExit();
 
  private:
   struct Thread {
@@ -57,7 +73,8 @@ class Environment {
 
   Mailbox mailbox_;
   Napi::FunctionReference error_class_, engine_class_;
-  bool closed_ = false;
+  std::mutex stop_mutex_;
+  bool stopped_ = false;  // guarded by stop_mutex_ where it is set
   std::set<std::shared_ptr<Engine>> engines_;
   std::list<Thread> threads_;
 };

@@ -1,5 +1,7 @@
-// Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered exactly once,
-// with the scores that it has alone.
+// Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered
+// exactly once, with the scores that it has alone.
+#include "engine/engine.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -8,7 +10,6 @@
 #include <thread>
 
 #include "check.h"
-#include "engine/engine.h"
 #include "fixtures.h"
 
 namespace crossrank::testing {
@@ -18,7 +19,8 @@ std::shared_ptr<Model> LoadFixture(const std::string& name) {
   LoadOptions options;
   options.folder = FixturePath(name);
   const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
-  if (library == nullptr) throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
+  if (library == nullptr)
+    throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
   options.library_paths = {library};
   return Model::Load(options);
 }
