@@ -1,10 +1,13 @@
 #include "engine/model.h"
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <mutex>
 #include <thread>
 
 #include "common/error.h"
@@ -117,6 +120,35 @@ class Background {
   std::thread thread_;
 };
 
+// While a session packs its matrices it reads the whole file once. What it has read need not stay resident
+// beside what it has packed: given back every few milliseconds, the peak is one copy of the weights, not two.
+class PageReleaser {
+ public:
+  explicit PageReleaser(const TensorSet& weights) : weights_(weights), thread_([this] { Loop(); }) {}
+  ~PageReleaser() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      done_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+    weights_.ReleasePages();
+  }
+
+ private:
+  void Loop() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!wake_.wait_for(lock, std::chrono::milliseconds(10), [this] { return done_; }))
+      weights_.ReleasePages();
+  }
+
+  const TensorSet& weights_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
 bool HasSafetensors(const std::string& folder) {
   return Exists(FilePath(folder, "model.safetensors")) ||
          Exists(FilePath(folder, "model.safetensors.index.json"));
@@ -149,8 +181,10 @@ void Model::LoadPacked(const LoadOptions& options, const Json& config) {
   WeightReader reader(*weights_);
   GraphProgram program = BuildPackedGraph(architecture, reader);
   const Library& library = OpenAnyLibrary(options);
-  session_ = OpenPackedSession(library, std::move(program), spec.labels);
-  weights_->ReleasePages();  // packing has read every matrix once; only embeddings are read again
+  {
+    const PageReleaser releaser(*weights_);
+    session_ = OpenPackedSession(library, std::move(program), spec.labels);
+  }
 
   rules_ = RulesOf(spec, ReadTokenizerConfig(options.folder));
   info_.model_type = spec.model_type;
