@@ -84,6 +84,21 @@ std::string ValueInfo(const std::string& name, ElementType type, const std::vect
 
 }  // namespace
 
+size_t ElementBytes(ElementType type) {
+  switch (type) {
+    case ElementType::kFloat:
+    case ElementType::kInt32:
+      return 4;
+    case ElementType::kInt64:
+      return 8;
+    case ElementType::kFloat16:
+    case ElementType::kBfloat16:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
 GraphWriter::GraphWriter(const std::string& weight_file) {
   const std::filesystem::path path = std::filesystem::u8path(weight_file);
   weight_folder_ = path.parent_path().u8string();

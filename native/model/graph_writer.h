@@ -20,6 +20,8 @@ enum class ElementType : int32_t {
   kBfloat16 = 16
 };
 
+size_t ElementBytes(ElementType type);
+
 struct Initializer {
   std::string name;
   ElementType type;

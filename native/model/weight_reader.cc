@@ -14,18 +14,6 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-size_t ElementBytes(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return 4;
-    case DType::kF16:
-    case DType::kBF16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 kernels::TableType ToTableType(const Tensor& tensor) {
   switch (tensor.dtype) {
     case DType::kF32:
@@ -58,7 +46,7 @@ ElementType ToElementType(kernels::TableType type) {
 }
 
 bool Aligned(const Tensor& tensor) {
-  return reinterpret_cast<uintptr_t>(tensor.data) % ElementBytes(tensor.dtype) == 0;
+  return reinterpret_cast<uintptr_t>(tensor.data) % ElementBytes(ToElementType(ToTableType(tensor))) == 0;
 }
 
 }  // namespace
@@ -136,7 +124,7 @@ WeightReader::Table WeightReader::EmbeddingTable(const std::string& name, size_t
     table.scales = {scale.name, ElementType::kFloat, scale.shape, scale.data, nullptr};
     table.has_scales = true;
   }
-  Count(rows * columns, ElementBytes(tensor.dtype));
+  Count(rows * columns, ElementBytes(table.values.type));
   return table;
 }
 

@@ -10,21 +10,6 @@
 namespace crossrank {
 namespace {
 
-size_t ElementBytes(ElementType type) {
-  switch (type) {
-    case ElementType::kFloat:
-    case ElementType::kInt32:
-      return 4;
-    case ElementType::kInt64:
-      return 8;
-    case ElementType::kFloat16:
-    case ElementType::kBfloat16:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 class PackedSession : public ScoringSession {
  public:
   PackedSession(const Library& library, GraphProgram program, size_t labels)
