@@ -1,7 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Reranker } from '../lib';
-import { copyOf, editJson, fixture, golden } from './support/models';
+import { copyOf, editJson, fixture, golden, temporaryFolder } from './support/models';
 import {
   floats,
   fromFloats,
@@ -134,6 +134,28 @@ test('tensors that are not aligned in the file are read', async () => {
   await using odd = await Reranker.load(folder);
   await using even = await Reranker.load(fixture('bert'));
   expect(await odd.predict(PAIRS)).toEqual(await even.predict(PAIRS));
+});
+
+test('a folder of links, as the Hugging Face cache lays it out, is read', async () => {
+  const cache = temporaryFolder();
+  const snapshot = join(cache, 'snapshots/0123abcd');
+  mkdirSync(snapshot, { recursive: true });
+  mkdirSync(join(cache, 'blobs'));
+  for (const [i, file] of readdirSync(fixture('bert')).entries()) {
+    copyFileSync(join(fixture('bert'), file), join(cache, 'blobs', `blob${i}`));
+    symlinkSync(join('../../blobs', `blob${i}`), join(snapshot, file));
+  }
+  await using linked = await Reranker.load(snapshot);
+  await using plain = await Reranker.load(fixture('bert'));
+  expect(await linked.predict(PAIRS)).toEqual(await plain.predict(PAIRS));
+});
+
+test('a folder whose name is not ASCII, with spaces, is read', async () => {
+  const folder = join(temporaryFolder(), 'モデル é 模型');
+  cpSync(fixture('roberta'), folder, { recursive: true });
+  await using model = await Reranker.load(folder);
+  expect(model.info().model).toBe(folder);
+  expect(await model.predict(PAIRS)).toHaveLength(PAIRS.length);
 });
 
 describe('what the config says about scores', () => {
