@@ -2,7 +2,16 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ExportOptions, writeExportedModel } from '../bench/exported';
 import { Reranker } from '../lib';
-import { ARCHITECTURES, fixture, type GoldenCase, golden, temporaryFolder } from './support/models';
+import {
+  ARCHITECTURES,
+  copyOf,
+  editJson,
+  fixture,
+  type GoldenCase,
+  golden,
+  temporaryFolder,
+} from './support/models';
+import { fromFloats, readTensors, type TensorData, writeTensors } from './support/safetensors';
 
 function exported(name: string, options: ExportOptions): string {
   const folder = temporaryFolder();
@@ -85,4 +94,33 @@ test('weights may lie in a file of their own', async () => {
   expect(existsSync(join(folder, 'model.onnx_data'))).toBe(true);
   expect(statSync(join(folder, 'model.onnx')).size).toBeLessThan(100_000);
   await expectReferenceLogits('bert', { externalData: true });
+});
+
+test('a sequence of thousands of tokens scores as the exported graph scores it', async () => {
+  const folder = copyOf('xlm-roberta');
+  const rows = 2 + 2048;
+  const file = join(folder, 'model.safetensors');
+  const tensors = readTensors(file);
+  const name = 'roberta.embeddings.position_embeddings.weight';
+  const { shape } = tensors.get(name) as TensorData;
+  const columns = shape[1] as number;
+  const positions = Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i * 0.37) * 0.05);
+  tensors.set(name, fromFloats(positions, [rows, columns]));
+  writeTensors(file, tensors);
+  editJson(folder, 'config.json', (config) => Object.assign(config, { max_position_embeddings: rows }));
+  editJson(folder, 'tokenizer_config.json', (config) => Object.assign(config, { model_max_length: 2048 }));
+
+  const target = temporaryFolder();
+  writeExportedModel(folder, target);
+  await using packed = await Reranker.load(folder);
+  await using padded = await Reranker.load(target);
+  expect(packed.info()).toMatchObject({ packed: true, maxLength: 2048 });
+  const documents = [100, 700, 3000].map((words) => 'a planet and a star '.repeat(words / 5));
+  const pairs = documents.map((document): [string, string] => ['which planet', document]);
+  const options = { maxLength: 2048, scores: 'raw' } as const;
+  const scores = await packed.predict(pairs, options);
+  const reference = await padded.predict(pairs, options);
+  scores.forEach((score, i) => expect(score).toBeCloseTo(reference[i] as number, 3));
+  const { usage } = await packed.rerank('which planet', documents.slice(2), { maxLength: 2048 });
+  expect(usage.tokens).toBe(2048);
 });

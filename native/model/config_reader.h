@@ -11,7 +11,7 @@ namespace crossrank {
 
 class ConfigReader {
  public:
-  explicit ConfigReader(const JsonView& config) : config_(config) {}
+  explicit ConfigReader(JsonView config) : config_(config) {}
 
   // A size between 1 and 2^31 - 1. The form with a default is for keys that transformers itself defaults.
   size_t Size(const char* key) const;
@@ -26,7 +26,7 @@ class ConfigReader {
 
  private:
   bool Has(const char* key) const;
-  const JsonView& config_;
+  const JsonView config_;
 };
 
 }  // namespace crossrank
