@@ -85,8 +85,8 @@ let loaded: { binding: NativeBinding; addonPath: string } | undefined;
 function addon(): { binding: NativeBinding; addonPath: string } {
   if (loaded === undefined) {
     const { binding, addonPath } = loadAddon();
-    loaded = { binding: binding as NativeBinding, addonPath };
-    const { binding: native } = loaded;
+    const native = binding as NativeBinding;
+    loaded = { binding: native, addonPath };
     native.setErrorClass(CrossrankError);
     // process.exit() runs static destructors of native libraries while our threads may be at work in them.
     process.once('exit', () => native.stopWork());

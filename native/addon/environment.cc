@@ -115,17 +115,13 @@ Napi::Promise Environment::Promise(Napi::Env env,
   const auto deferred = Napi::Promise::Deferred::New(env);
   mailbox_.Retain();
   Spawn([this, deferred, work = std::move(work)] {
-    const auto reject = [&](const Error& error) {
-      mailbox_.Post(
-          [this, deferred, error](Napi::Env env) { deferred.Reject(MakeError(env, error).Value()); });
-    };
     try {
       const auto make_value = work();
       mailbox_.Post([deferred, make_value](Napi::Env env) { deferred.Resolve(make_value(env)); });
-    } catch (const Error& error) {
-      reject(error);
-    } catch (const std::exception& error) {
-      reject(Error(ErrorCode::kRuntime, error.what()));
+    } catch (...) {
+      mailbox_.Post([this, deferred, error = CurrentError()](Napi::Env env) {
+        deferred.Reject(MakeError(env, error).Value());
+      });
     }
   });
   return deferred.Promise();

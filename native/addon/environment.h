@@ -1,11 +1,10 @@
 // What one JavaScript environment (the main thread, or a worker) owns of this addon.
 //
-// Its end comes in one of three ways, and in each the threads of the engines are joined before anything that
-// they use is gone:
-//   the environment is torn down (a worker ends, the main thread runs out of work)   clean-up hook -> CleanUp
-//   process.exit(), an uncaught exception                 lib/ listens to 'exit' -> StopWork; there is no
-//   clean-up then exit() by somebody else's native code     an atexit handler, ahead of ONNX Runtime's static
-//   destructors -> StopWork
+// Its end comes in one of three ways. In each the engines' threads are joined before what they use is gone:
+// - The environment is torn down (a worker ends, the main thread runs out of work): the clean-up hook.
+// - process.exit() or an uncaught exception, which tear down nothing: lib/ listens to 'exit' and calls
+// StopWork.
+// - exit() by somebody else's native code: an atexit handler, ahead of ONNX Runtime's static destructors.
 #pragma once
 
 #include <napi.h>
@@ -14,6 +13,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -52,8 +52,7 @@ class Environment {
   void Spawn(std::function<void()> function);
 
   // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS
-  // thread.
-  // Also throws kClosed when the environment's work has been stopped.
+  // thread. Throws kClosed when the environment's work has been stopped.
   Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
 
   // Ends all native work and joins its threads; nothing is delivered any more. Idempotent.

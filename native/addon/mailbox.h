@@ -2,8 +2,8 @@
 //
 // Life, in order: the environment's set-up creates it; every call that will be answered later takes Retain
 // (JS thread), which keeps the event loop alive; an engine thread calls Post once; the event loop runs the
-// delivery and releases. The environment's clean-up hook stops the engines (no thread posts after that) and
-// then calls Close; what was posted and not delivered is destroyed without running.
+// delivery and releases. The environment's end calls Close, after which Post does nothing, and then joins the
+// threads that post; what was posted and not delivered is destroyed without running.
 #pragma once
 
 #include <napi.h>
@@ -22,7 +22,7 @@ class Mailbox {
 
   void Retain();                 // JS thread
   void Post(Delivery delivery);  // any thread, once for each Retain
-  void Close();                  // JS thread, once
+  void Close();                  // once
 
  private:
   static void Deliver(napi_env env, napi_value function, void* context, void* data);

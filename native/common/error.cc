@@ -20,4 +20,16 @@ const char* ErrorCodeName(ErrorCode code) noexcept {
   return "ERR_RUNTIME";
 }
 
+Error CurrentError() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::exception& error) {
+    return Error(ErrorCode::kRuntime, error.what());
+  } catch (...) {
+    return Error(ErrorCode::kRuntime, "unknown error");
+  }
+}
+
 }  // namespace crossrank

@@ -28,4 +28,7 @@ class Error : public std::runtime_error {
   ErrorCode code_;
 };
 
+// What is being handled in a catch block, as an Error: ours as it is, any other exception as kRuntime.
+Error CurrentError();
+
 }  // namespace crossrank

@@ -142,10 +142,8 @@ void Engine::Tokenize(const Slice& slice) {
         model_->layout().CheckTokens(batch.row(i));
       }
     }
-  } catch (const Error& error) {
-    Fail(slice.request, error);
-  } catch (const std::exception& error) {
-    Fail(slice.request, Error(ErrorCode::kRuntime, error.what()));
+  } catch (...) {
+    Fail(slice.request, CurrentError());
   }
   if (--request.slices_left == 0 && !request.failed) Plan(slice.request);
 }
@@ -175,21 +173,17 @@ void Engine::Plan(const std::shared_ptr<Request>& request) {
       composer_.Add(request, layout.special_tokens());
     }
     work_.notify_all();
-  } catch (const Error& error) {
-    Fail(request, error);
-  } catch (const std::exception& error) {
-    Fail(request, Error(ErrorCode::kRuntime, error.what()));
+  } catch (...) {
+    Fail(request, CurrentError());
   }
 }
 
 void Engine::Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle) {
-  const auto fail_all = [&](const Error& error) {
-    for (const ChunkItem& item : chunk) Fail(item.request, error);
-  };
   const size_t labels = model_->info().labels;
-  std::vector<float> logits(chunk.size() * labels);
+  std::vector<float> logits;
   try {
     const Clock::time_point now = Clock::now();
+    logits.resize(chunk.size() * labels);
     SequenceBatch batch;
     for (const ChunkItem& item : chunk) {
       Request& request = *item.request;
@@ -198,22 +192,24 @@ void Engine::Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle)
                               request.lengths[item.document], batch);
     }
     model_->session().Run(batch, handle, logits.data());
-  } catch (const Error& error) {
-    bool stopping;
+  } catch (...) {
+    const Error error = CurrentError();
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      stopping = stopping_;
+      if (stopping_) return;  // Stop() tells the requests of a run that it ended itself
     }
-    if (!stopping) fail_all(error);  // Stop() tells the requests of a run that it ended itself
-    return;
-  } catch (const std::exception& error) {
-    fail_all(Error(ErrorCode::kRuntime, error.what()));
+    for (const ChunkItem& item : chunk) Fail(item.request, error);
     return;
   }
   for (size_t i = 0; i < chunk.size(); i++) {
     const auto& request = chunk[i].request;
     std::copy_n(logits.data() + i * labels, labels, request->logits.data() + chunk[i].document * labels);
-    if (--request->pairs_left == 0) Finish(request);
+    if (--request->pairs_left != 0) continue;
+    try {
+      Finish(request);
+    } catch (...) {
+      Fail(request, CurrentError());
+    }
   }
 }
 

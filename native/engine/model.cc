@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -205,30 +204,26 @@ void Model::LoadExported(const LoadOptions& options, const std::string& path) {
   std::optional<Json> json;
   if (Exists(FilePath(options.folder, "config.json"))) json.emplace(ReadJson(options.folder, "config.json"));
   const bool has_config = json && json->root().isObject();
-  const TokenizerConfig tokenizer = ReadTokenizerConfig(options.folder);
-  int32_t padding_id = 0;
-  size_t position_rows = 512;
+  // Only what decides how a pair is laid out; the graph itself knows the rest.
+  ModelSpec spec;
+  spec.position_rows = 512;
+  spec.type_vocab_size = std::numeric_limits<size_t>::max();
   if (has_config) {
     const ConfigReader reader(json->root());
-    info_.model_type = reader.Text("model_type", "");
-    const bool roberta = info_.model_type == "roberta" || info_.model_type == "xlm-roberta";
-    padding_id = reader.TokenId("pad_token_id", roberta ? 1 : 0);
-    position_rows = reader.Size("max_position_embeddings", 512);
-    if (roberta) position_rows -= std::min<size_t>(position_rows - 1, static_cast<size_t>(padding_id) + 1);
-    rules_.positions_follow_padding = roberta;
+    spec.model_type = reader.Text("model_type", "");
+    spec.positions_follow_padding = PositionsFollowPadding(spec.model_type);
+    spec.padding_id = reader.TokenId("pad_token_id", spec.positions_follow_padding ? 1 : 0);
+    spec.position_rows = reader.Size("max_position_embeddings", 512);
   }
-  session_ = OpenPaddedSession(OpenAnyLibrary(options), path, padding_id);
-  rules_.max_tokens = std::min(position_rows, tokenizer.max_tokens);
-  rules_.type_vocab_size = tokenizer.wants_type_ids ? std::numeric_limits<size_t>::max() : 0;
-  rules_.cut_left = tokenizer.cut_left;
-  rules_.padding_id = padding_id;
+  session_ = OpenPaddedSession(OpenAnyLibrary(options), path, spec.padding_id);
+  rules_ = RulesOf(spec, ReadTokenizerConfig(options.folder));
+  info_.model_type = spec.model_type;
   info_.architecture = fs::u8path(path).filename().u8string();
   info_.packed = false;
   info_.weight_bytes = static_cast<size_t>(fs::file_size(fs::u8path(path)));
   info_.labels = session_->labels();
-  info_.activation = has_config          ? ReadScoreActivation(json->root(), info_.labels)
-                     : info_.labels == 1 ? ScoreActivation::kSigmoid
-                                         : ScoreActivation::kIdentity;
+  info_.activation =
+      has_config ? ReadScoreActivation(json->root(), info_.labels) : DefaultScoreActivation(info_.labels);
 }
 
 std::shared_ptr<Model> Model::Load(const LoadOptions& options) {
