@@ -33,7 +33,7 @@ Architecture DescribeBertFamily(const JsonView& config, const std::string& model
   reader.RequireText("position_embedding_type", "absolute");
   reader.RequireFalse("is_decoder");
   reader.RequireFalse("add_cross_attention");
-  const bool roberta = model_type == "roberta" || model_type == "xlm-roberta";
+  const bool roberta = PositionsFollowPadding(model_type);
   const bool electra = model_type == "electra";
 
   Architecture out;

@@ -17,6 +17,16 @@ std::string ReadArchitectureName(const JsonView& config) {
   return std::string(names.element(0).string());
 }
 
+size_t ReadLabels(const JsonView& config) {
+  const ConfigReader reader(config);
+  if (config.has("id2label") && config["id2label"].isObject()) {
+    const size_t labels = config["id2label"].size();
+    if (labels == 0) throw Error(ErrorCode::kModelInvalid, "config.json: id2label is empty");
+    return labels;
+  }
+  return reader.Size("num_labels", 2);  // transformers writes neither when there are two
+}
+
 // compressed-tensors "int-quantized", one scale a row, is what WeightReader reads; any other scheme is
 // refused by name.
 void CheckQuantization(const JsonView& config) {
@@ -69,21 +79,19 @@ void CheckShape(const ModelSpec& spec) {
                     " are not supported; the limit is " + std::to_string(kMaxHeadSize));
   }
   if (spec.layers > kMaxLayers) throw invalid("more than " + std::to_string(kMaxLayers) + " layers");
-  if (spec.positions_follow_padding && spec.position_rows <= static_cast<size_t>(spec.padding_id) + 1) {
+  if (spec.max_tokens() == 0) {
     throw invalid("max_position_embeddings leaves no position after pad_token_id");
   }
 }
 
 }  // namespace
 
-size_t ReadLabels(const JsonView& config) {
-  const ConfigReader reader(config);
-  if (config.has("id2label") && config["id2label"].isObject()) {
-    const size_t labels = config["id2label"].size();
-    if (labels == 0) throw Error(ErrorCode::kModelInvalid, "config.json: id2label is empty");
-    return labels;
-  }
-  return reader.Size("num_labels", 2);  // transformers writes neither when there are two
+bool PositionsFollowPadding(const std::string& model_type) {
+  return model_type == "roberta" || model_type == "xlm-roberta";
+}
+
+ScoreActivation DefaultScoreActivation(size_t labels) {
+  return labels == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
 }
 
 ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels) {
@@ -92,7 +100,7 @@ ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels) {
     name = ConfigReader(config["sentence_transformers"]).Text("activation_fn", "");
   }
   if (name.empty()) name = ConfigReader(config).Text("sbert_ce_default_activation_function", "");
-  if (name.empty()) return labels == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
+  if (name.empty()) return DefaultScoreActivation(labels);
   const std::string last = name.substr(name.rfind('.') == std::string::npos ? 0 : name.rfind('.') + 1);
   if (last == "Identity") return ScoreActivation::kIdentity;
   if (last == "Sigmoid") return ScoreActivation::kSigmoid;

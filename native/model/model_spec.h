@@ -34,8 +34,10 @@ struct ModelSpec {
   bool positions_follow_padding = false;
   int32_t padding_id = 0;
 
+  // 0 where no position is left after padding_id.
   size_t max_tokens() const {
-    return positions_follow_padding ? position_rows - padding_id - 1 : position_rows;
+    const size_t unused = positions_follow_padding ? static_cast<size_t>(padding_id) + 1 : 0;
+    return position_rows > unused ? position_rows - unused : 0;
   }
 };
 
@@ -62,9 +64,9 @@ struct Architecture {
 // Throws kModelUnsupported for what this engine does not know, by name, and kModelInvalid for what is wrong.
 Architecture DescribeModel(const JsonView& config);
 
-// The settings every architecture shares: labels, score activation, quantization scheme.
-// For exported ONNX graphs these are all that is needed.
-size_t ReadLabels(const JsonView& config);
+// What exported ONNX graphs, too, need to know of their config.
+bool PositionsFollowPadding(const std::string& model_type);
+ScoreActivation DefaultScoreActivation(size_t labels);
 ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels);
 
 }  // namespace crossrank

@@ -124,12 +124,6 @@ const Tensor* TensorSet::Find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
-size_t TensorSet::mapped_bytes() const {
-  size_t bytes = 0;
-  for (const MappedFile& file : files_) bytes += file.size();
-  return bytes;
-}
-
 void TensorSet::ReleasePages() const noexcept {
   for (const MappedFile& file : files_) file.ReleasePages();
 }

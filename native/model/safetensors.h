@@ -33,7 +33,6 @@ class TensorSet {
   const Tensor* Find(std::string_view name) const;  // nullptr when there is none
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const std::vector<MappedFile>& files() const { return files_; }  // at least one
-  size_t mapped_bytes() const;
   // See MappedFile::ReleasePages.
   void ReleasePages() const noexcept;
 

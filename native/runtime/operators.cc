@@ -75,7 +75,7 @@ struct Operator : Ort::CustomOpBase<Operator<Kernel>, Kernel, true> {
   }
 
   OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const noexcept {
-    return Guard([&] { *kernel = new KernelWithStatus(Ort::ConstKernelInfo(info)); });
+    return Guard([&] { *kernel = new Kernel(Ort::ConstKernelInfo(info)); });
   }
   const char* GetName() const { return signature_.name; }
   const char* GetExecutionProviderType() const { return "CPUExecutionProvider"; }
@@ -88,7 +88,6 @@ struct Operator : Ort::CustomOpBase<Operator<Kernel>, Kernel, true> {
   ElementType GetOutputType(size_t) const { return kFloat; }
 
  private:
-  using KernelWithStatus = Kernel;
   Signature signature_;
 };
 

@@ -20,16 +20,6 @@ Span<const uint32_t> EncodedBatch::row(size_t index) const {
   return {batch_.ids + begin, static_cast<size_t>(batch_.row_starts[index + 1] - begin)};
 }
 
-Span<const uint32_t> EncodedBatch::ids() const {
-  if (batch_.row_starts == nullptr) return {};
-  return {batch_.ids, static_cast<size_t>(batch_.row_starts[batch_.rows])};
-}
-
-Span<const uint64_t> EncodedBatch::row_starts() const {
-  if (batch_.row_starts == nullptr) return {};
-  return {batch_.row_starts, batch_.rows + 1};
-}
-
 Tokenizer Tokenizer::Load(const std::string& path, bool literal_special_tokens) {
   const MappedFile file(path);
   const uint32_t flags = literal_special_tokens ? CR_TOKENIZER_LITERAL_SPECIAL_TOKENS : 0;
@@ -53,12 +43,11 @@ EncodedBatch Tokenizer::Encode(const std::string_view* texts, size_t count) cons
               path_ + text + ": " + error.message);
 }
 
-PairTemplate Tokenizer::ReadTemplate(bool pair) const {
+PairTemplate Tokenizer::pair_template() const {
   const cr_piece* pieces = nullptr;
   size_t count = 0;
   cr_error error;
-  ThrowIfUnreadable(cr_tokenizer_template(handle_.get(), pair ? 1 : 0, &pieces, &count, &error), error,
-                    path_);
+  ThrowIfUnreadable(cr_tokenizer_template(handle_.get(), 1, &pieces, &count, &error), error, path_);
   PairTemplate out;
   for (const cr_piece& piece : Span<const cr_piece>(pieces, count)) {
     using Kind = TemplatePiece::Kind;
@@ -68,12 +57,6 @@ PairTemplate Tokenizer::ReadTemplate(bool pair) const {
     out.push_back({kind, piece.id, piece.type_id});
   }
   return out;
-}
-
-std::optional<uint32_t> Tokenizer::TokenToId(std::string_view token) const {
-  uint32_t id = 0;
-  if (cr_tokenizer_token_to_id(handle_.get(), ToText(token), &id) == 0) return std::nullopt;
-  return id;
 }
 
 }  // namespace crossrank

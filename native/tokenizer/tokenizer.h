@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,8 +33,6 @@ class EncodedBatch {
 
   size_t rows() const { return batch_.rows; }
   Span<const uint32_t> row(size_t index) const;
-  Span<const uint32_t> ids() const;         // of all rows, end to end
-  Span<const uint64_t> row_starts() const;  // rows + 1 places in ids
 
  private:
   friend class Tokenizer;
@@ -53,20 +50,15 @@ class Tokenizer {
   // kRuntime for one that the tokenizer cannot encode; both name the text by its index.
   EncodedBatch Encode(const std::string_view* texts, size_t count) const;
 
-  // The layout of a pair, or of one text. Throws kModelUnsupported when the file asks for one that is not
-  // special tokens around the first and then the second text.
-  PairTemplate pair_template() const { return ReadTemplate(true); }
-  PairTemplate single_template() const { return ReadTemplate(false); }
-
-  size_t vocab_size() const { return cr_tokenizer_vocab_size(handle_.get()); }  // with added tokens
-  std::optional<uint32_t> TokenToId(std::string_view token) const;
+  // The layout of a pair. Throws kModelUnsupported when the file asks for one that is not special tokens
+  // around the first and then the second text.
+  PairTemplate pair_template() const;
 
  private:
   struct Free {
     void operator()(cr_tokenizer* tokenizer) const { cr_tokenizer_free(tokenizer); }
   };
   Tokenizer(cr_tokenizer* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
-  PairTemplate ReadTemplate(bool pair) const;
 
   std::unique_ptr<cr_tokenizer, Free> handle_;
   std::string path_;
