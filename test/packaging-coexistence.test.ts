@@ -1,30 +1,17 @@
 // crossrank beside other copies of ONNX Runtime in one process, and what its own copy leaves on the disk.
 
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { packageRoot } from '../lib/native/load';
-import { installPackage } from './support/npm';
+import { ROOT, temporaryFolder } from './support/models';
+import { installPackage, runNode } from './support/npm';
 
-const root = packageRoot();
-const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'crossrank-coexistence-'));
+const temporary = temporaryFolder();
 const olderVersion = '1.21.0'; // what transformers.js 3 pins
-
-afterAll(() => {
-  fs.rmSync(temporary, { recursive: true, force: true });
-});
 
 /** Runs a script that is a function body with `await`; returns its output lines. */
 function runScript(body: string, env: NodeJS.ProcessEnv = process.env): string[] {
   const script = `(async () => {${body}})().catch((error) => { console.error(error); process.exit(1); });`;
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', script], {
-    cwd: temporary,
-    env,
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`the script ended with ${signal ?? status}\n${stdout}\n${stderr}`);
-  return stdout.trim().split('\n');
+  return runNode(['-e', script], temporary, env).trim().split('\n');
 }
 
 // onnx.proto: a field is (number << 3 | wire type), then a varint or a length and its bytes.
@@ -45,7 +32,7 @@ function identityModel(): Buffer {
 }
 
 const RANK = `
-  const { Reranker } = require(${JSON.stringify(root)});
+  const { Reranker } = require(${JSON.stringify(ROOT)});
   globalThis.reranker ??= await Reranker.load();
   const ranked = await reranker.rerank('how do I install Node.js?', ['Bananas.', 'Install Node.js like this.']);
   console.log('crossrank', ranked.results[0].index);`;
@@ -113,7 +100,7 @@ describe('another ONNX Runtime by option', () => {
   function scoreWith(library: string | undefined): string {
     const options = library === undefined ? '{}' : JSON.stringify({ onnxRuntimePath: library });
     const output = runScript(`
-      const { Reranker } = require(${JSON.stringify(root)});
+      const { Reranker } = require(${JSON.stringify(ROOT)});
       try {
         const reranker = await Reranker.load(undefined, ${options});
         const scores = await reranker.predict([['red planet', 'Mars is red.'], ['', '']], { scores: 'raw' });
@@ -170,7 +157,7 @@ describe('telemetry', () => {
     () => {
       const files = filesLeftBy(
         'talkative',
-        `{${runIdentity(path.join(root, 'node_modules', 'onnxruntime-node'))}}`,
+        `{${runIdentity(path.join(ROOT, 'node_modules', 'onnxruntime-node'))}}`,
       );
       expect(files).toContainEqual(expect.stringMatching(/\.onnxruntime\/onnxruntime\.db$/));
     },

@@ -2,18 +2,11 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { packageRoot } from '../lib/native/load';
+import { ROOT, temporaryFolder } from './support/models';
 
-const root = packageRoot();
-const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'crossrank-tools-'));
 // Fake tools are shell scripts, and the set-up asks for other tools on Windows.
 const onPosix = process.platform === 'win32' ? describe.skip : describe;
-
-afterAll(() => {
-  fs.rmSync(temporary, { recursive: true, force: true });
-});
 
 function writeTool(bin: string, name: string, prints: string): void {
   fs.writeFileSync(path.join(bin, name), `#!/bin/sh\necho '${prints}'\n`, { mode: 0o755 });
@@ -21,16 +14,16 @@ function writeTool(bin: string, name: string, prints: string): void {
 
 /** Runs the set-up of a fresh checkout where only `tools` exist: name -> what `--version` prints. */
 function setUpWith(tools: Record<string, string>) {
-  const checkout = fs.mkdtempSync(path.join(temporary, 'checkout-'));
+  const checkout = temporaryFolder();
   for (const name of ['scripts', 'package.json', 'package-lock.json', '.npmrc']) {
-    fs.cpSync(path.join(root, name), path.join(checkout, name), { recursive: true });
+    fs.cpSync(path.join(ROOT, name), path.join(checkout, name), { recursive: true });
   }
-  const bin = fs.mkdtempSync(path.join(temporary, 'bin-'));
+  const bin = temporaryFolder();
   for (const [name, prints] of Object.entries(tools)) writeTool(bin, name, prints);
   const before = fs.readdirSync(checkout, { recursive: true }).sort();
   const { status, stderr } = spawnSync(process.execPath, [path.join(checkout, 'scripts', 'setup.mjs')], {
     cwd: checkout,
-    env: { PATH: bin, HOME: temporary },
+    env: { PATH: bin, HOME: bin },
     encoding: 'utf8',
   });
   const changed = fs.readdirSync(checkout, { recursive: true }).sort();
@@ -88,14 +81,14 @@ describe('the name of our ONNX Runtime copy', () => {
       const renamed = renameSoname(library, 'libother.so');
       const differing = library.reduce((count, byte, i) => count + (byte === renamed[i] ? 0 : 1), 0);
       console.log(JSON.stringify([readSoname(library), readSoname(renamed), differing]));`;
-    const args = ['--input-type=module', '-e', script, path.join(root, 'scripts', 'elf-soname.mjs'), file];
+    const args = ['--input-type=module', '-e', script, path.join(ROOT, 'scripts', 'elf-soname.mjs'), file];
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     return { status, stdout, stderr };
   }
 
   const onLinux = process.platform === 'linux' ? test : test.skip;
   onLinux('replaces the SONAME and its hash, and no other byte', () => {
-    const { stdout, stderr } = rename(path.join(root, 'build', 'Release', 'libcrossrank-ort.so'));
+    const { stdout, stderr } = rename(path.join(ROOT, 'build', 'Release', 'libcrossrank-ort.so'));
     expect(stderr).toBe('');
     const [before, after, differing] = JSON.parse(stdout);
     expect([before, after]).toEqual(['libcrossrank-ort.so', 'libother.so']);
@@ -109,7 +102,7 @@ describe('the name of our ONNX Runtime copy', () => {
       Buffer.concat([Buffer.from('\x7fELF\x02\x01\x01', 'latin1'), Buffer.alloc(100)]),
     ],
   ])('refuses %s', (name, content) => {
-    const file = path.join(temporary, name.replaceAll(' ', '-'));
+    const file = path.join(temporaryFolder(), name.replaceAll(' ', '-'));
     fs.writeFileSync(file, content);
     const { status, stderr } = rename(file);
     expect(status).not.toBe(0);

@@ -3,24 +3,20 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { packageRoot } from '../lib/native/load';
-import { npmScript, runNode } from './support/npm';
+import { ROOT, temporaryFolder } from './support/models';
+import { environmentWithoutNpm, npmScript, runNode } from './support/npm';
 
-const root = packageRoot();
-const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+const { version } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
   version: string;
 };
 const platformFolder = `${process.platform}-${process.arch}`;
 
-const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'crossrank-packaging-'));
+const temporary = temporaryFolder();
 const app = path.join(temporary, 'app');
 const installed = path.join(app, 'node_modules', 'crossrank');
 let tarball: string;
 
-// npm's own variables would make the inner npm think it runs inside this checkout.
-const cleanEnv = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|PREBUILDS_ONLY$|NODE_ENV$)/i.test(name)),
-);
+const cleanEnv = environmentWithoutNpm();
 
 /** A PATH with Node, npm and the shell that npm needs, and nothing that could compile. */
 function pathWithoutTools(): string {
@@ -55,8 +51,8 @@ function filesBelow(folder: string, below = ''): string[] {
 }
 
 beforeAll(() => {
-  runNode([path.join(root, 'scripts', 'prebuild.mjs')], root, cleanEnv);
-  runNode([npmScript(), 'pack', '--pack-destination', temporary], root, cleanEnv);
+  runNode([path.join(ROOT, 'scripts', 'prebuild.mjs')], ROOT, cleanEnv);
+  runNode([npmScript(), 'pack', '--pack-destination', temporary], ROOT, cleanEnv);
   tarball = path.join(temporary, `crossrank-${version}.tgz`);
   console.log(`${path.basename(tarball)}: ${(fs.statSync(tarball).size / 1e6).toFixed(1)} MB`);
 
@@ -65,10 +61,6 @@ beforeAll(() => {
   const withoutTools = { ...cleanEnv, PATH: pathWithoutTools(), PREBUILDS_ONLY: '1' };
   runNode([npmScript(), 'install', tarball, '--no-audit', '--no-fund'], app, withoutTools);
 }, 600_000);
-
-afterAll(() => {
-  fs.rmSync(temporary, { recursive: true, force: true });
-});
 
 describe('the installed package', () => {
   test('holds what it promises and nothing of the workshop', () => {
@@ -94,7 +86,7 @@ describe('the installed package', () => {
     const folder = path.join(installed, 'prebuilds', platformFolder);
     const addon = fs.readdirSync(folder).find((name) => name.endsWith('.node')) as string;
     const content = fs.readFileSync(path.join(folder, addon));
-    expect(content.includes(root)).toBe(false);
+    expect(content.includes(ROOT)).toBe(false);
     expect(content.includes(path.join(os.homedir(), '.cargo'))).toBe(false);
   });
 
@@ -134,7 +126,7 @@ describe('the installed package', () => {
       if (name.endsWith('.node')) fs.rmSync(path.join(folder, name));
     }
     const quickRust = {
-      CROSSRANK_CARGO_TARGET_DIR: path.join(root, 'build', 'packaging-cargo'),
+      CROSSRANK_CARGO_TARGET_DIR: path.join(ROOT, 'build', 'packaging-cargo'),
       CARGO_PROFILE_RELEASE_LTO: 'off',
       CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
       CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '16',

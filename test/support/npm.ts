@@ -23,9 +23,16 @@ export function runNode(args: readonly string[], cwd: string, env: NodeJS.Proces
   return stdout;
 }
 
-/** The environment without what `npm test` adds to it, which a second npm would take for its own settings. */
+/**
+ * The environment without what `npm test` and jest add to it: a second npm would think it runs inside this checkout, and
+ * a source build must be possible.
+ */
 export function environmentWithoutNpm(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$)/i.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(npm_|INIT_CWD$|PREBUILDS_ONLY$|NODE_ENV$)/i.test(name),
+    ),
+  );
 }
 
 /** Installs a package from the registry, without its scripts, into a new folder below `parent`; returns its place. */
