@@ -9,7 +9,7 @@ constexpr const char* kDomain = "crossrank";
 // position_scales?,
 //            types?, type_scales?; epsilon) -> hidden. A table has scales when it is int8.
 constexpr const char* kEmbeddings = "Embeddings";
-// Attention(q, k, v, q_bias, v_bias, offsets; heads, first_only) -> context
+// Attention(q, k, v, q_bias, v_bias, offsets; heads, head_size, k_column, v_column, first_only) -> context
 constexpr const char* kAttention = "Attention";
 // BiasActivation(x, bias; activation)
 constexpr const char* kBiasActivation = "BiasActivation";
@@ -17,6 +17,18 @@ constexpr const char* kBiasActivation = "BiasActivation";
 constexpr const char* kBiasResidualLayerNorm = "BiasResidualLayerNorm";
 // FirstTokens(hidden, offsets) -> row offsets[s] of each sequence s
 constexpr const char* kFirstTokens = "FirstTokens";
+
+// In reduced precision; "rows" are encoded rows (kernels/linear.h), `linear` is the index of a packed weight.
+// Encode(x; format) -> rows
+constexpr const char* kEncode = "Encode";
+// LinearFloat(rows; linear) -> fp32
+constexpr const char* kLinearFloat = "LinearFloat";
+// LinearRows(rows; linear, activation, format) -> rows. activation: -1 for none.
+constexpr const char* kLinearRows = "LinearRows";
+// LinearNorm(rows, residual, gamma, beta; linear, epsilon) -> fp32, rows
+constexpr const char* kLinearNorm = "LinearNorm";
+// AttentionBf16(q rows, kv rows, offsets; heads, head_size, k_column, v_column, first_only, format) -> context rows
+constexpr const char* kAttentionBf16 = "AttentionBf16";
 
 constexpr const char* kInputIds = "input_ids";
 constexpr const char* kPositionIds = "position_ids";

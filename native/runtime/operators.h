@@ -1,11 +1,26 @@
 // Our kernels as ONNX Runtime custom operators (names and signatures: operator_names.h).
 #pragma once
 
+#include <memory>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "kernels/pack_linear.h"
 #include "runtime/library.h"
 
 namespace crossrank::operators {
 
-// The domain to add to a session's options. One per process, never destroyed: sessions refer to it.
-const Ort::CustomOpDomain& Domain();
+// The operators of one session: they run its kernels on its packed weights. It must outlive the session.
+class OperatorSet {
+ public:
+  OperatorSet(const kernels::KernelTable& kernels, std::vector<kernels::PackedLinear> linears);
+  ~OperatorSet();
+
+  const Ort::CustomOpDomain& domain() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace crossrank::operators
