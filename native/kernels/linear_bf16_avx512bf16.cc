@@ -7,7 +7,8 @@
 namespace crossrank::kernels {
 namespace {
 
-// The tile of linear_int8_avx512vnni.cc with pairs of bf16 in place of four bytes.
+// The tile of linear_int8_avx512vnni.cc with pairs of bf16 in place of four bytes. Zen 5: 480 to 515 Gop/s of
+// 530.
 struct Tile {
   static constexpr size_t kRows = 12;
   using Accumulator = float;

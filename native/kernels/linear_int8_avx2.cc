@@ -10,6 +10,9 @@ namespace {
 // The tile of linear_int8_avxvnni.cc without its instruction. vpmaddubsw adds pairs of u8 x s8 in 16 bits and
 // saturates, so the first operand is |w| and the second x with the sign of w: at most 2 * 127 * 127, which
 // fits. Then pairs are added up by a multiplication with ones. x is signed here, the stored bytes less 128.
+//
+// Worth it: 185 Gop/s on Zen 5, where fp32 in 256 bits cannot exceed 133. 4 rows, with |w| and constants in
+// registers, measured as 3, 5 and 6 did.
 struct Tile {
   static constexpr size_t kRows = 4;
   using Accumulator = int32_t;
