@@ -1,5 +1,4 @@
-// The instructions and their encodings: Intel SDM volume 2 (VEX map 0F38, opcodes 49, 4B, 5C, 5E) and volume
-// 1, chapter 18.
+// Reading the instructions: Intel SDM volume 2 (VEX map 0F38, opcodes 49, 4B, 5C, 5E).
 //
 // The handler runs on the stack of the thread that met the instruction, below its red zone: that needs no
 // preparation of each thread, as an alternate stack would. The kernel saves and clears the vector registers
@@ -7,70 +6,20 @@
 #include "amx_emulator.h"
 
 #include <cpuid.h>
-#if defined(__GNUC__) && !defined(__clang__)
-// As in simd_avx512.h.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
-#endif
 #include <signal.h>
 #include <ucontext.h>
+#include <xmmintrin.h>
 
-#include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <initializer_list>
 
 #include "amx_permission.h"
+#include "amx_tile_state.h"
 
 namespace crossrank::testing {
 namespace {
 
-constexpr int kTiles = 8, kRows = 16, kRowBytes = 64;
-
-// As in memory (ldtilecfg, sttilecfg).
-struct Configuration {
-  uint8_t palette, start_row, reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-};
-static_assert(sizeof(Configuration) == 64, "the operand of ldtilecfg is one line");
-
-// The registers of one thread. Bytes and rows past a tile's configured size are zeros, as in the CPU.
-struct Registers {
-  bool configured;
-  Configuration configuration;
-  uint64_t instructions;
-  alignas(64) uint8_t tiles[kTiles][kRows][kRowBytes];
-};
-thread_local Registers registers;
-
-// One decoded instruction. `address` is the memory operand (tiles in memory: of the first row).
-struct Instruction {
-  uint8_t opcode, prefix;  // prefix: VEX.pp, 0 none, 1 66, 2 F3, 3 F2
-  uint8_t reg, rm, vvvv;
-  bool memory, has_sib, wide;
-  uint8_t* address;
-  int64_t row_stride;
-  int length;
-};
-
-[[noreturn]] void Refuse(const uint8_t* code, const char* format, ...) {
-  std::fprintf(stderr, "AMX emulator: ");
-  va_list arguments;
-  va_start(arguments, format);
-  std::vfprintf(stderr, format, arguments);
-  va_end(arguments);
-  std::fprintf(stderr, "; instruction");
-  for (int i = 0; i < 10; ++i) std::fprintf(stderr, " %02x", code[i]);
-  std::fprintf(stderr, "\n");
-  std::abort();
-}
+thread_local uint64_t instructions;
 
 // ---- Decoding ----
 
@@ -131,168 +80,26 @@ Instruction Decode(const uint8_t* code, const ucontext_t& context) {
   return i;
 }
 
-// ---- Configuration ----
-
-void LoadConfiguration(const uint8_t* code, const uint8_t* from) {
-  Configuration c;
-  std::memcpy(&c, from, sizeof c);
-  std::memset(registers.tiles, 0, sizeof registers.tiles);
-  registers.configured = false;
-  if (c.palette == 0) return;
-  if (c.palette != 1) Refuse(code, "palette %d", c.palette);
-  for (uint8_t byte : c.reserved) {
-    if (byte != 0) Refuse(code, "a reserved byte of the configuration is not zero");
-  }
-  for (int t = 0; t < 16; ++t) {
-    const bool exists = t < kTiles;
-    if (c.row_bytes[t] > (exists ? kRowBytes : 0) || c.rows[t] > (exists ? kRows : 0) ||
-        (c.row_bytes[t] == 0) != (c.rows[t] == 0)) {
-      Refuse(code, "tile %d configured as %d rows of %d bytes", t, c.rows[t], c.row_bytes[t]);
-    }
-  }
-  registers.configuration = c;
-  registers.configured = true;
-}
-
-void StoreConfiguration(uint8_t* to) {
-  if (registers.configured) {
-    std::memcpy(to, &registers.configuration, sizeof registers.configuration);
-  } else {
-    std::memset(to, 0, sizeof registers.configuration);
-  }
-}
-
-void CheckTile(const uint8_t* code, int tile) {
-  if (!registers.configured) Refuse(code, "a tile instruction without a configuration");
-  if (tile >= kTiles) Refuse(code, "tile %d", tile);
-  if (registers.configuration.rows[tile] == 0) Refuse(code, "tile %d is not configured", tile);
-}
-
-// ---- Tiles ----
-
-void LoadTile(const uint8_t* code, const Instruction& i) {
-  const Configuration& c = registers.configuration;
-  if (c.start_row >= c.rows[i.reg]) Refuse(code, "start row %d of tile %d", c.start_row, i.reg);
-  uint8_t (&tile)[kRows][kRowBytes] = registers.tiles[i.reg];
-  for (int r = c.start_row; r < c.rows[i.reg]; ++r) {
-    std::memset(tile[r], 0, kRowBytes);
-    std::memcpy(tile[r], i.address + r * i.row_stride, c.row_bytes[i.reg]);
-  }
-  registers.configuration.start_row = 0;
-}
-
-void StoreTile(const uint8_t* code, const Instruction& i) {
-  const Configuration& c = registers.configuration;
-  if (c.start_row >= c.rows[i.reg]) Refuse(code, "start row %d of tile %d", c.start_row, i.reg);
-  for (int r = c.start_row; r < c.rows[i.reg]; ++r) {
-    std::memcpy(i.address + r * i.row_stride, registers.tiles[i.reg][r], c.row_bytes[i.reg]);
-  }
-  registers.configuration.start_row = 0;
-}
-
-// ---- Products: tile `reg` [m, n] += tile `rm` [m, k] times tile `vvvv` [k, n] ----
-
-void CheckProduct(const uint8_t* code, const Instruction& i) {
-  for (int tile : {i.reg, i.rm, i.vvvv}) CheckTile(code, tile);
-  const Configuration& c = registers.configuration;
-  if (i.reg == i.rm || i.reg == i.vvvv || i.rm == i.vvvv) Refuse(code, "a product that uses a tile twice");
-  if (c.row_bytes[i.reg] % 4 != 0 || c.row_bytes[i.rm] % 4 != 0 || c.row_bytes[i.vvvv] % 4 != 0 ||
-      c.row_bytes[i.reg] != c.row_bytes[i.vvvv] || c.rows[i.reg] != c.rows[i.rm] ||
-      c.row_bytes[i.rm] / 4 != c.rows[i.vvvv]) {
-    Refuse(code, "a product of tiles that do not fit together");
-  }
-  if (c.start_row != 0) Refuse(code, "a product with start row %d", c.start_row);
-}
-
-// Sums of the even and of the odd elements, each by fp32 fused multiply-adds in the order of k, are added and
-// their sum added to the tile: the SDM's pseudo-code, a row of sixteen columns at a time. MXCSR flushes
-// denormals both ways and rounds to nearest even. Not inlined: MXCSR is set before the call.
-__attribute__((noinline, target("avx512f"))) void MultiplyBf16(int to, int left, int right) {
-  const Configuration& c = registers.configuration;
-  const int depth = c.row_bytes[left] / 4;
-  const __mmask16 columns = static_cast<__mmask16>((1u << c.row_bytes[to] / 4) - 1u);
-  const __m512i high_half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
-  for (int m = 0; m < c.rows[to]; ++m) {
-    __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
-    for (int k = 0; k < depth; ++k) {
-      const __m512i pair = _mm512_set1_epi32(ReadInt32(registers.tiles[left][m] + 4 * k));
-      const __m512i row = _mm512_load_si512(registers.tiles[right][k]);
-      even = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)),
-                             _mm512_castsi512_ps(_mm512_slli_epi32(row, 16)), even);
-      odd = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(pair, high_half)),
-                            _mm512_castsi512_ps(_mm512_and_si512(row, high_half)), odd);
-    }
-    const __m512 sum = _mm512_add_ps(_mm512_load_ps(registers.tiles[to][m]), _mm512_add_ps(even, odd));
-    _mm512_store_ps(registers.tiles[to][m], _mm512_maskz_mov_ps(columns, sum));
-  }
-}
-
-// Four products of bytes a 32-bit word, summed without saturation.
-template <class Left, class Right>
-void MultiplyBytes(int to, int left, int right) {
-  const Configuration& c = registers.configuration;
-  const int depth = c.row_bytes[left] / 4, columns = c.row_bytes[to] / 4;
-  for (int m = 0; m < c.rows[to]; ++m) {
-    uint32_t sums[kRowBytes / 4];
-    std::memcpy(sums, registers.tiles[to][m], sizeof sums);
-    for (int k = 0; k < depth; ++k) {
-      Left x[4];
-      Right y[kRowBytes];
-      std::memcpy(x, registers.tiles[left][m] + 4 * k, sizeof x);
-      std::memcpy(y, registers.tiles[right][k], sizeof y);
-      for (int n = 0; n < columns; ++n) {
-        int32_t sum = 0;
-        for (int b = 0; b < 4; ++b) sum += int32_t{x[b]} * int32_t{y[4 * n + b]};
-        sums[n] += static_cast<uint32_t>(sum);
-      }
-    }
-    std::memcpy(registers.tiles[to][m], sums, sizeof sums);
-  }
-}
-
 // ---- The instructions ----
-
-enum Prefix : uint8_t { kNone = 0, k66 = 1, kF3 = 2, kF2 = 3 };
 
 void Configure(const uint8_t* code, const Instruction& i) {
   if (i.vvvv != 0) Refuse(code, "VEX.vvvv is not 1111");
   if (i.memory && i.reg == 0 && i.prefix == kNone) return LoadConfiguration(code, i.address);
   if (i.memory && i.reg == 0 && i.prefix == k66) return StoreConfiguration(i.address);
-  if (!i.memory && i.reg == 0 && i.rm == 0 && i.prefix == kNone) {  // tilerelease
-    std::memset(registers.tiles, 0, sizeof registers.tiles);
-    registers.configured = false;
-    return;
-  }
-  if (!i.memory && i.rm == 0 && i.prefix == kF2) {  // tilezero
-    CheckTile(code, i.reg);
-    std::memset(registers.tiles[i.reg], 0, sizeof registers.tiles[i.reg]);
-    registers.configuration.start_row = 0;
-    return;
-  }
+  if (!i.memory && i.reg == 0 && i.rm == 0 && i.prefix == kNone) return ReleaseTiles();
+  if (!i.memory && i.rm == 0 && i.prefix == kF2) return ZeroTile(code, i.reg);
   Refuse(code, "no instruction of AMX");
 }
 
 void Move(const uint8_t* code, const Instruction& i) {
   if (!i.has_sib || i.vvvv != 0 || i.prefix == kNone) Refuse(code, "no instruction of AMX");
-  CheckTile(code, i.reg);
   if (i.prefix == kF3) return StoreTile(code, i);
   LoadTile(code, i);  // tileloadd, tileloaddt1
 }
 
 void Multiply(const uint8_t* code, const Instruction& i) {
   if (i.memory || (i.opcode == 0x5C && i.prefix != kF3)) Refuse(code, "no instruction of AMX");
-  CheckProduct(code, i);
-  if (i.opcode == 0x5C) return MultiplyBf16(i.reg, i.rm, i.vvvv);
-  switch (i.prefix) {
-    case kF2:
-      return MultiplyBytes<int8_t, int8_t>(i.reg, i.rm, i.vvvv);
-    case kF3:
-      return MultiplyBytes<int8_t, uint8_t>(i.reg, i.rm, i.vvvv);
-    case k66:
-      return MultiplyBytes<uint8_t, int8_t>(i.reg, i.rm, i.vvvv);
-    default:
-      return MultiplyBytes<uint8_t, uint8_t>(i.reg, i.rm, i.vvvv);
-  }
+  MultiplyTiles(code, i);
 }
 
 void OnIllegalInstruction(int, siginfo_t*, void* raw_context) {
@@ -310,7 +117,7 @@ void OnIllegalInstruction(int, siginfo_t*, void* raw_context) {
   } else {
     Refuse(code, "no instruction of AMX");
   }
-  ++registers.instructions;
+  ++instructions;
   context.uc_mcontext.gregs[REG_RIP] += i.length;
 }
 
@@ -338,6 +145,6 @@ bool InstallAmxEmulator() {
   return emulated;
 }
 
-uint64_t EmulatedInstructions() { return registers.instructions; }
+uint64_t EmulatedInstructions() { return instructions; }
 
 }  // namespace crossrank::testing

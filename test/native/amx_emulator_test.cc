@@ -8,6 +8,7 @@
 
 #include <thread>
 
+#include "amx_permission.h"
 #include "check.h"
 #include "kernel_fixture.h"
 
@@ -299,6 +300,15 @@ void MisuseIsRefused() {
   ExpectRefusal("not a VEX instruction", [] { asm volatile("ud2"); });
 }
 
+void ARefusalSaysWhy() {
+  Checks::Get().context = "permission";
+  const bool granted = kernels::RequestAmxPermission();
+  CHECK(granted == (kernels::AmxRefusal()[0] == '\0'));
+  CHECK(emulated || granted);
+  std::printf("%s", kernels::AmxRefusal());
+  if (!granted) std::printf(": ");
+}
+
 }  // namespace
 }  // namespace crossrank::testing
 
@@ -314,5 +324,6 @@ int main() {
   ByteProductsFollowTheManual();
   EveryThreadHasItsOwnTiles();
   MisuseIsRefused();
+  ARefusalSaysWhy();
   return Checks::Get().Report();
 }
