@@ -6,12 +6,26 @@
 #include "attention.h"
 #include "convert.h"
 #include "embedding.h"
+#include "encode.h"
+#include "finish_int8.h"
 #include "layer_norm.h"
 
 namespace crossrank::kernels {
 
 const KernelTable kAvx2Table = {
-    "avx2", Embed, Attention, AttentionWorkspaceFloats, BiasActivation, BiasResidualLayerNorm, ToFloat,
+    "avx2",
+    Embed,
+    Attention,
+    AttentionWorkspaceFloats,
+    BiasActivation,
+    BiasResidualLayerNorm,
+    ToFloat,
+    Encode,
+    FinishInt8,
+    {},
+    {},
+    {},
+    {},
 };
 
 }  // namespace crossrank::kernels
