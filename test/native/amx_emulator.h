@@ -10,7 +10,7 @@ namespace crossrank::testing {
 bool CpuRunsAmx();
 
 // After this, AMX instructions work on every thread of the process: by the CPU where it can, else by
-// emulation, at one or two microseconds each. Any test may call it, such as one that runs a whole engine on
+// emulation, at some ten microseconds each. Any test may call it, such as one that runs a whole engine on
 // AMX kernels; twice is once. The result says whether they are emulated.
 //
 // What the Intel SDM answers with #UD or #GP ends the process with a message: an instruction without a
