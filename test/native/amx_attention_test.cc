@@ -199,6 +199,13 @@ void MatchesTheReference() {
   for (uint16_t& value : far.q) value &= 0x7FFF;
   for (uint16_t& value : far.k) value |= 0x8000;
   CheckBatch(far, Format::kBf16);  // all far below zero
+  Checks::Get().context = "scores of 1e30";
+  for (uint16_t bits : {ToBf16(1e14f), ToBf16(-1e14f)}) {
+    Batch huge(5, 1, 32, {1, 40}, false);
+    std::fill(huge.q.begin(), huge.q.end(), ToBf16(1e15f));
+    for (size_t i = 0; i < huge.k.size(); ++i) huge.k[i] = static_cast<uint16_t>(bits + i / 32 % 3);
+    CheckBatch(huge, Format::kBf16);
+  }
 }
 
 bool SameRow(const Encoded& a, size_t row_a, const Encoded& b, size_t row_b, const Batch& batch,
