@@ -22,4 +22,10 @@ float MultiplyAddBf16(size_t steps);
 float MultiplyAddFp32(size_t steps);
 #endif
 
+// Parts of a table for CPUs with AMX, where RequestAmxPermission() (amx_permission.h) is granted.
+#if defined(CROSSRANK_X86) && defined(__linux__)
+extern const LinearKernel kLinearInt8Amx, kLinearBf16Amx, kLinearBf16x3Amx;
+extern const AttentionBf16Kernel kAttentionBf16Amx;
+#endif
+
 }  // namespace crossrank::kernels
