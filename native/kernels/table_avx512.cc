@@ -4,6 +4,7 @@
 //
 #include "activation.h"
 #include "attention.h"
+#include "attention_bf16.h"
 #include "convert.h"
 #include "embedding.h"
 #include "layer_norm.h"
@@ -11,7 +12,11 @@
 namespace crossrank::kernels {
 
 const KernelTable kAvx512Table = {
-    "avx512", Embed, Attention, AttentionWorkspaceFloats, BiasActivation, BiasResidualLayerNorm, ToFloat,
+    "avx512",       Embed,
+    Attention,      AttentionWorkspaceFloats,
+    BiasActivation, BiasResidualLayerNorm,
+    ToFloat,        nullptr,
+    nullptr,        {"avx512", AttentionBf16, AttentionBf16WorkspaceFloats},
 };
 
 }  // namespace crossrank::kernels

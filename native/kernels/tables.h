@@ -9,6 +9,7 @@ extern const KernelTable kGenericTable;
 #if defined(CROSSRANK_X86)
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
+extern const AttentionBf16Kernel kAttentionBf16Avx512Bf16;
 #endif
 
 }  // namespace crossrank::kernels

@@ -168,6 +168,7 @@ class AttentionKernel : public StatusKernel<AttentionKernel> {
     args.q = TensorData<float>(q);
     args.k = TensorData<float>(context.GetInput(1));
     args.v = TensorData<float>(context.GetInput(2));
+    args.q_stride = args.kv_stride = shape.columns;
     args.q_bias = TensorData<float>(context.GetInput(3));
     args.v_bias = TensorData<float>(context.GetInput(4));
     args.offsets = TensorData<int32_t>(offsets);
