@@ -26,25 +26,23 @@ struct FloatWords {
 
   static CROSSRANK_INLINE Vec MultiplyAdd(Vec word, Vec lanes, Vec sum) { return Fma(word, lanes, sum); }
 
-  static CROSSRANK_INLINE void PackKey(const uint16_t* k, size_t head_size, float* to) {
-    Widen(k, head_size, to);
-  }
   static void PackValues(const Head& head) {
     for (size_t j = 0; j < head.keys; ++j) {
       Widen(head.v + j * head.kv_stride, head.head_size, head.packed_values + j * head.head_size);
     }
   }
-  // Words of queries [first, first + count), as rows that LoadLanes can read.
-  static CROSSRANK_INLINE void QueryRows(const Head& head, size_t first, size_t count, const float** rows) {
-    const Vec scale = Vec::Broadcast(head.scale);
+  // `count` rows times the scale, as rows that LoadLanes can read.
+  static CROSSRANK_INLINE void Rows(const Head& head, const uint16_t* from, size_t stride, size_t count,
+                                    float scale, const float** rows) {
+    const Vec factor = Vec::Broadcast(scale);
     for (size_t i = 0; i < kWidth; ++i) {
-      rows[i] = head.rows + (i < count ? i : 0) * head.head_size;
+      float* row = head.rows + (i < count ? i : count - 1) * head.head_size;
+      rows[i] = row;
       if (i >= count) continue;
-      float* row = head.rows + i * head.head_size;
-      Widen(head.q + (first + i) * head.q_stride, head.head_size, row);
+      Widen(from + i * stride, head.head_size, row);
       size_t d = 0;
-      for (; d + kWidth <= head.head_size; d += kWidth) (Vec::Load(row + d) * scale).Store(row + d);
-      if (d < head.head_size) (Vec::LoadFirst(row + d, 8) * scale).StoreFirst(row + d, 8);
+      for (; d + kWidth <= head.head_size; d += kWidth) (Vec::Load(row + d) * factor).Store(row + d);
+      if (d < head.head_size) (Vec::LoadFirst(row + d, 8) * factor).StoreFirst(row + d, 8);
     }
   }
   // Weights of `keys` keys in the place of their scores; adds to the sums.

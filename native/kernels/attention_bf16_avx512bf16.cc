@@ -18,10 +18,6 @@ struct PairWords {
     return {_mm512_dpbf16_ps(sum.v, AsPairs(lanes), AsPairs(word))};
   }
 
-  static CROSSRANK_INLINE void PackKey(const uint16_t* k, size_t head_size, float* to) {
-    memcpy(to, k, head_size * sizeof(uint16_t));
-  }
-
   // Word d of row j: column d of keys 2 j and 2 j + 1. A last key without a partner has zeros for it.
   static void PackValues(const query_lanes::Head& head) {
     for (size_t j = 0; j < head.keys; j += 2) {
@@ -38,10 +34,11 @@ struct PairWords {
     }
   }
 
-  static CROSSRANK_INLINE void QueryRows(const query_lanes::Head& head, size_t first, size_t count,
-                                         const float** rows) {
+  // The rows as they are; the scale comes with the weights.
+  static CROSSRANK_INLINE void Rows(const query_lanes::Head&, const uint16_t* from, size_t stride,
+                                    size_t count, float, const float** rows) {
     for (size_t i = 0; i < query_lanes::kWidth; ++i) {
-      rows[i] = reinterpret_cast<const float*>(head.q + (first + (i < count ? i : 0)) * head.q_stride);
+      rows[i] = reinterpret_cast<const float*>(from + (i < count ? i : count - 1) * stride);
     }
   }
 

@@ -53,6 +53,12 @@ static_assert(kKeyBlock % kKeyStep == 0, "whole tiles in a block");
 
 CROSSRANK_INLINE size_t UpTo(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
+// Floats between a sequence's rows of context: an odd number of lines, for rows 4 KiB apart share their cache
+// sets.
+CROSSRANK_INLINE size_t SequenceStride(size_t columns) {
+  return (UpTo(columns, kLineFloats) / kLineFloats | 1) * kLineFloats;
+}
+
 // Parts of the workspace, in floats, each on a cache line.
 struct Layout {
   size_t keys, values, queries, rows, scores, context, sequence, total;
@@ -73,7 +79,7 @@ CROSSRANK_INLINE Layout LayoutFor(size_t keys, size_t heads, size_t head_size, F
   at.rows = place(kLanes * head_size);
   at.scores = place(kKeyBlock * kLanes);
   at.context = place(head_size * kLanes);
-  at.sequence = place(format == Format::kInt8 ? UpTo(keys, kWidth) * heads * head_size : 0);
+  at.sequence = place(format == Format::kInt8 ? UpTo(keys, kWidth) * SequenceStride(heads * head_size) : 0);
   return at;
 }
 
@@ -92,43 +98,48 @@ struct Head {
   float *packed_keys, *packed_values, *packed_queries, *rows, *scores, *context;
 };
 
+// The words of up to kWidth rows of q or k as columns, `step` floats from one word to the next. Columns past
+// `count` repeat the last row: keys leave maxima as they are, and nobody reads what queries give.
 template <class Words>
-void PackKeys(const Head& head) {
-  const size_t words = Words::Count(head.head_size), end = UpTo(head.keys, kKeyStep);
-  for (size_t j = 0; j < end; ++j) {
-    // Keys past the end repeat the last one, which leaves maxima as they are.
-    const size_t key = j < head.keys ? j : head.keys - 1;
-    Words::PackKey(head.k + key * head.kv_stride, head.head_size, head.packed_keys + j * words);
-  }
-}
-
-// Q^T of up to kWidth queries. Lanes past them repeat the first; nobody reads what they give.
-template <class Words, int kTileColumns>
-CROSSRANK_INLINE void PackQueries(const Head& head, size_t first, size_t count, float* packed) {
+CROSSRANK_INLINE void PackColumns(const Head& head, const uint16_t* from, size_t stride, size_t count,
+                                  float scale, float* packed, size_t step) {
   const float* rows[kWidth];
-  Words::QueryRows(head, first, count, rows);
-  const size_t words = Words::Count(head.head_size);
-  for (size_t i = 0; i < words; i += 4) {
+  Words::Rows(head, from, stride, count, scale, rows);
+  for (size_t i = 0; i < Words::Count(head.head_size); i += 4) {
     Vec x[4];
     CROSSRANK_UNROLL
     for (size_t n = 0; n < 4; ++n) x[n] = Vec::LoadLanes(rows + n, i);
     TransposeLanes(x[0], x[1], x[2], x[3]);
     CROSSRANK_UNROLL
-    for (size_t n = 0; n < 4; ++n) x[n].Store(packed + (i + n) * kTileColumns * kWidth);
+    for (size_t n = 0; n < 4; ++n) x[n].Store(packed + (i + n) * step);
   }
 }
 
-// tile[r][c] += sum over i < depth of left[r * row_stride + i * step] * right[i][c].
+// K in panels [word][kKeyStep keys]: a tile's broadcasts are then next to each other. As rows they took a
+// pointer each, more than there are registers for the tile of 16.
+template <class Words>
+void PackKeys(const Head& head) {
+  const size_t words = Words::Count(head.head_size), end = UpTo(head.keys, kKeyStep);
+  for (size_t j = 0; j < end; j += kWidth) {
+    // A last panel may have whole vectors past the end.
+    const size_t key = j < head.keys ? j : head.keys - 1, left = head.keys - key;
+    float* panel = head.packed_keys + j / kKeyStep * kKeyStep * words + j % kKeyStep;
+    PackColumns<Words>(head, head.k + key * head.kv_stride, head.kv_stride, left < kWidth ? left : kWidth,
+                       1.0f, panel, kKeyStep);
+  }
+}
+
+// tile[r][c] += sum over i < depth of left[r + i * step] * right[i][c].
 template <class Words, int kRows, int kTileColumns>
-CROSSRANK_INLINE void MultiplyTile(const float* left, size_t row_stride, size_t step, const float* right,
-                                   size_t depth, Vec (&tile)[kRows][kTileColumns]) {
+CROSSRANK_INLINE void MultiplyTile(const float* left, size_t step, const float* right, size_t depth,
+                                   Vec (&tile)[kRows][kTileColumns]) {
   for (size_t i = 0; i < depth; ++i) {
     Vec lanes[kTileColumns];
     CROSSRANK_UNROLL
     for (int c = 0; c < kTileColumns; ++c) lanes[c] = Vec::Load(right + (i * kTileColumns + c) * kWidth);
     CROSSRANK_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const Vec word = Vec::Broadcast(left[r * row_stride + i * step]);
+      const Vec word = Vec::Broadcast(left[r + i * step]);
       CROSSRANK_UNROLL
       for (int c = 0; c < kTileColumns; ++c) tile[r][c] = Words::MultiplyAdd(word, lanes[c], tile[r][c]);
     }
@@ -147,14 +158,19 @@ CROSSRANK_INLINE void Scores(const Head& head, size_t first, size_t count, Vec (
       CROSSRANK_UNROLL
       for (int c = 0; c < kTileColumns; ++c) tile[r][c] = Vec::Zero();
     }
-    MultiplyTile<Words>(head.packed_keys + (first + j) * words, words, 1, head.packed_queries, words, tile);
+    const size_t key = first + j;
+    MultiplyTile<Words>(head.packed_keys + key / kKeyStep * kKeyStep * words + key % kKeyStep, kKeyStep,
+                        head.packed_queries, words, tile);
     CROSSRANK_UNROLL
     for (int c = 0; c < kTileColumns; ++c) {
       CROSSRANK_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        tile[r][c].Store(head.scores + ((j + r) * kTileColumns + c) * kWidth);
-        maxima[c] = Max(maxima[c], tile[r][c]);
+      for (int r = 0; r < kRows; ++r) tile[r][c].Store(head.scores + ((j + r) * kTileColumns + c) * kWidth);
+      CROSSRANK_UNROLL
+      for (int half = kRows / 2; half > 0; half /= 2) {
+        CROSSRANK_UNROLL
+        for (int r = 0; r < half; ++r) tile[r][c] = Max(tile[r][c], tile[r + half][c]);
       }
+      maxima[c] = Max(maxima[c], tile[0][c]);
     }
   }
 }
@@ -172,7 +188,7 @@ CROSSRANK_INLINE void ContextTile(const Head& head, size_t first, size_t count, 
       tile[r][c] = add ? Vec::Load(context + (r * kTileColumns + c) * kWidth) * factors[c] : Vec::Zero();
     }
   }
-  MultiplyTile<Words>(head.packed_values + Words::Count(first) * head.head_size + d, 1, head.head_size,
+  MultiplyTile<Words>(head.packed_values + Words::Count(first) * head.head_size + d, head.head_size,
                       head.scores, Words::Count(count), tile);
   CROSSRANK_UNROLL
   for (int r = 0; r < kRows; ++r) {
@@ -210,8 +226,8 @@ template <class Words, int kTileColumns>
 void QueryBlock(const Head& head, size_t first, float* out, size_t stride) {
   for (int c = 0; c < kTileColumns; ++c) {
     const size_t start = first + c * kWidth, left = head.queries - start;
-    PackQueries<Words, kTileColumns>(head, start, left < kWidth ? left : kWidth,
-                                     head.packed_queries + c * kWidth);
+    PackColumns<Words>(head, head.q + start * head.q_stride, head.q_stride, left < kWidth ? left : kWidth,
+                       head.scale, head.packed_queries + c * kWidth, kTileColumns * kWidth);
   }
   Vec maxima[kTileColumns], sums[kTileColumns];
   CROSSRANK_UNROLL

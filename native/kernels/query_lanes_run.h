@@ -43,6 +43,7 @@ void QueryBlocks(const Head& head, size_t first, float* out, size_t stride) {
 template <class Words>
 void Run(const AttentionBf16Args& args) {
   const size_t columns = args.heads * args.head_size;
+  const size_t stride = SequenceStride(columns);
   const size_t out_stride = RowStride(args.out_format, columns);
   Head head = {};
   head.q_stride = args.q_stride;
@@ -73,7 +74,7 @@ void Run(const AttentionBf16Args& args) {
       Words::PackValues(head);
       for (size_t q = 0; q < head.queries; q += kColumns * kWidth) {
         if (args.out_format == Format::kInt8) {
-          QueryBlocks<Words>(head, q, sequence + q * columns + column, columns);
+          QueryBlocks<Words>(head, q, sequence + q * stride + column, stride);
           continue;
         }
         QueryBlocks<Words>(head, q, head.rows, args.head_size);
@@ -86,7 +87,7 @@ void Run(const AttentionBf16Args& args) {
     }
     for (size_t i = 0; i < head.queries; ++i) {
       if (args.out_format == Format::kInt8) {
-        LocalInt8(sequence + i * columns, columns, out + i * out_stride);
+        LocalInt8(sequence + i * stride, columns, out + i * out_stride);
       } else if (columns % 32 != 0) {
         memset(out + i * out_stride + 2 * columns, 0, 2 * (UpTo(columns, 32) - columns));
       }
