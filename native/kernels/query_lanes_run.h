@@ -1,36 +1,12 @@
 // Sequences, heads and output rows of query_lanes.h.
 #pragma once
 
+#include "encode.h"
 #include "query_lanes.h"
 
 namespace crossrank::kernels {
 namespace {
 namespace query_lanes {
-
-inline void LocalBf16(const float* x, size_t count, uint16_t* out) {
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t u;
-    memcpy(&u, x + i, 4);
-    const uint32_t r = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-    out[i] = (u & 0x7fffffffu) > 0x7f800000u ? (u >> 16 | 0x40u) : r;
-  }
-}
-inline void LocalInt8(const float* x, size_t columns, uint8_t* out) {
-  float m = 0;
-  bool bad = false;
-  for (size_t i = 0; i < columns; ++i) {
-    const float a = fabsf(x[i]);
-    bad |= !(a < INFINITY);
-    m = a > m ? a : m;
-  }
-  float scale = m > 0 ? m / 127 : 1;
-  const float inverse = bad ? 0.0f : 1 / scale;
-  for (size_t i = 0; i < ScaleOffset(columns); ++i) {
-    out[i] = i < columns && !bad ? static_cast<uint8_t>(static_cast<int>(x[i] * inverse + 128.5f)) : 128;
-  }
-  if (bad) scale = NAN;
-  memcpy(out + ScaleOffset(columns), &scale, 4);
-}
 
 template <class Words>
 void QueryBlocks(const Head& head, size_t first, float* out, size_t stride) {
@@ -78,16 +54,19 @@ void Run(const AttentionBf16Args& args) {
           continue;
         }
         QueryBlocks<Words>(head, q, head.rows, args.head_size);
-        const size_t n = head.queries - q < kColumns * kWidth ? head.queries - q : kColumns * kWidth;
-        for (size_t i = 0; i < n; ++i) {
-          LocalBf16(head.rows + i * args.head_size, args.head_size,
-                    reinterpret_cast<uint16_t*>(out + (q + i) * out_stride) + column);
+        const size_t left = head.queries - q, rows = left < kColumns * kWidth ? left : kColumns * kWidth;
+        for (size_t i = 0; i < rows; ++i) {
+          uint16_t* to = reinterpret_cast<uint16_t*>(out + (q + i) * out_stride) + column;
+          // The last vector may go into the next head's columns, which follow, or into the padding.
+          for (size_t d = 0; d < args.head_size; d += kWidth) {
+            StoreBf16(Vec::Load(head.rows + i * args.head_size + d), to + d);
+          }
         }
       }
     }
     for (size_t i = 0; i < head.queries; ++i) {
       if (args.out_format == Format::kInt8) {
-        LocalInt8(sequence + i * stride, columns, out + i * out_stride);
+        EncodeRow(sequence + i * stride, columns, Format::kInt8, out + i * out_stride);
       } else if (columns % 32 != 0) {
         memset(out + i * out_stride + 2 * columns, 0, 2 * (UpTo(columns, 32) - columns));
       }
