@@ -30,8 +30,8 @@ void BiasActivationAs(const float* x, const float* bias, float* out, size_t rows
   }
 }
 
-void BiasActivation(const float* x, const float* bias, float* out, size_t rows, size_t columns,
-                    Activation activation) {
+[[maybe_unused]] void BiasActivation(const float* x, const float* bias, float* out, size_t rows,
+                                     size_t columns, Activation activation) {
   switch (activation) {
     case Activation::kGeluErf:
       return BiasActivationAs<Activation::kGeluErf>(x, bias, out, rows, columns);

@@ -1,4 +1,6 @@
 // What this CPU and operating system can run, and the choice of a kernel table.
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -53,7 +55,7 @@ uint64_t EnabledState(const Registers& leaf1) {
 
 struct Cpu {
   std::string features;
-  bool avx2_table = false, avx512_table = false;
+  bool avx2 = false, avxvnni = false, avx512 = false, vnni = false, bf16 = false;  // levels
 };
 
 // Bits: Intel SDM volume 2A, CPUID; volume 1, section 13.1 for XCR0.
@@ -78,14 +80,17 @@ Cpu Detect() {
   const bool avx512bw = note("avx512bw", leaf7.ebx, 30, zmm);
   const bool avx512vl = note("avx512vl", leaf7.ebx, 31, zmm);
   const bool avx512dq = note("avx512dq", leaf7.ebx, 17, zmm);
-  note("avx512vnni", leaf7.ecx, 11, zmm);
-  note("avx512bf16", leaf7_1.eax, 5, zmm);
-  note("avxvnni", leaf7_1.eax, 4, ymm);
+  const bool avx512vnni = note("avx512vnni", leaf7.ecx, 11, zmm);
+  const bool avx512bf16 = note("avx512bf16", leaf7_1.eax, 5, zmm);
+  const bool avxvnni = note("avxvnni", leaf7_1.eax, 4, ymm);
   note("amx-tile", leaf7.edx, 24, tiles);
   note("amx-bf16", leaf7.edx, 22, tiles);
   note("amx-int8", leaf7.edx, 25, tiles);
-  cpu.avx2_table = avx2 && fma && f16c;
-  cpu.avx512_table = cpu.avx2_table && avx512f && avx512bw && avx512vl && avx512dq;
+  cpu.avx2 = avx2 && fma && f16c;
+  cpu.avxvnni = cpu.avx2 && avxvnni;
+  cpu.avx512 = cpu.avx2 && avx512f && avx512bw && avx512vl && avx512dq;
+  cpu.vnni = cpu.avx512 && avx512vnni;
+  cpu.bf16 = cpu.vnni && avx512bf16;
   return cpu;
 }
 
@@ -110,29 +115,88 @@ const Cpu& ThisCpu() {
   return cpu;
 }
 
-struct TableList {
-  const KernelTable* tables[4] = {};
-
-  TableList() {
-    size_t count = 0;
-#if defined(CROSSRANK_X86)
-    if (ThisCpu().avx512_table) tables[count++] = &kAvx512Table;
-    if (ThisCpu().avx2_table) tables[count++] = &kAvx2Table;
-#endif
-    tables[count++] = &kGenericTable;
-  }
+// A level's table: the functions of a vector width and the best reduced-precision kernels of the level.
+struct Level {
+  const char* name;
+  bool present;
+  const KernelTable* base;
+  const LinearKernel *linear_int8, *linear_bf16;
 };
 
-// CROSSRANK_CPU names a table to use instead of the fastest. A name that this CPU cannot run, or nobody
+constexpr size_t kMaxLevels = 8;
+
+class Levels {
+ public:
+  Levels() {
+    Add({"generic", true, &kGenericTable, nullptr, nullptr});
+#if defined(CROSSRANK_X86)
+    const Cpu& cpu = ThisCpu();
+    Add({"avx2", cpu.avx2, &kAvx2Table, &kLinearInt8Avx2, nullptr});
+    Add({"avxvnni", cpu.avxvnni, &kAvx2Table, &kLinearInt8AvxVnni, nullptr});
+    Add({"avx512", cpu.avx512, &kAvx512Table, &kLinearInt8Avx2, nullptr});
+    Add({"vnni", cpu.vnni, &kAvx512Table, &kLinearInt8Avx512Vnni, nullptr});
+    Add({"bf16", cpu.bf16, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearBf16Avx512Bf16});
+#endif
+    std::reverse(available_, available_ + present_);
+  }
+  Levels(const Levels&) = delete;
+
+  const char* const* names() const { return names_; }
+  const KernelTable* const* available() const { return available_; }
+
+ private:
+  // From the weakest to the strongest.
+  void Add(const Level& level) {
+    names_[count_++] = level.name;
+    if (!level.present) return;
+    KernelTable& table = tables_[present_];
+    table = *level.base;
+    table.name = level.name;
+    if (level.linear_int8 != nullptr) table.linear_int8 = *level.linear_int8;
+    if (level.linear_bf16 != nullptr) table.linear_bf16 = *level.linear_bf16;
+    available_[present_++] = &table;
+  }
+
+  KernelTable tables_[kMaxLevels] = {};
+  const char* names_[kMaxLevels + 1] = {};
+  const KernelTable* available_[kMaxLevels + 1] = {};
+  size_t count_ = 0, present_ = 0;
+};
+
+const Levels& AllLevels() {
+  static const Levels levels;
+  return levels;
+}
+
+// CROSSRANK_CPU names a level to use instead of the fastest. A name that this CPU cannot run, or nobody
 // knows, changes nothing.
 const KernelTable* Choose() {
-  const KernelTable* const* available = AvailableKernels();
   const char* wanted = std::getenv("CROSSRANK_CPU");
-  for (size_t i = 0; wanted != nullptr && available[i] != nullptr; ++i) {
-    if (std::strcmp(wanted, available[i]->name) == 0) return available[i];
-  }
-  return available[0];
+  const KernelTable* found = wanted != nullptr ? FindKernels(wanted) : nullptr;
+  return found != nullptr ? found : AvailableKernels()[0];
 }
+
+#if defined(CROSSRANK_X86)
+// The shortest of several runs: others on the machine can only add to it.
+double BestSeconds(float (*multiply_add)(size_t steps)) {
+  constexpr size_t kSteps = 256;  // 6144 instructions: 1 to 3 us
+  double best = 1.0;
+  for (int i = 0; i < 16; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    [[maybe_unused]] volatile const float result = multiply_add(kSteps);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    best = std::min(best, taken.count());
+  }
+  return best;
+}
+
+bool MeasureBf16() {
+  // A step is twice as many multiply-adds in bf16.
+  return ThisCpu().bf16 && 2.0 * BestSeconds(MultiplyAddFp32) > 1.3 * BestSeconds(MultiplyAddBf16);
+}
+#else
+bool MeasureBf16() { return false; }
+#endif
 
 }  // namespace
 
@@ -141,9 +205,20 @@ const KernelTable& Kernels() {
   return *chosen;
 }
 
-const KernelTable* const* AvailableKernels() {
-  static const TableList list;
-  return list.tables;
+const KernelTable* FindKernels(const char* level) {
+  for (auto table = AvailableKernels(); *table != nullptr; ++table) {
+    if (std::strcmp(level, (*table)->name) == 0) return *table;
+  }
+  return nullptr;
+}
+
+const KernelTable* const* AvailableKernels() { return AllLevels().available(); }
+
+const char* const* KernelLevels() { return AllLevels().names(); }
+
+bool Bf16BeatsFp32() {
+  static const bool beats = MeasureBf16();
+  return beats;
 }
 
 const char* CpuFeatures() { return ThisCpu().features.c_str(); }

@@ -66,7 +66,7 @@ struct AttentionArgs {
 };
 
 struct KernelTable {
-  const char* name;  // "avx512", "avx2" or "generic"
+  const char* name;  // its level, such as "avx512"
   void (*embed)(const EmbeddingArgs& args);
   void (*attention)(const AttentionArgs& args);
   size_t (*attention_workspace_floats)(size_t longest_sequence, size_t head_size);
@@ -89,11 +89,26 @@ struct KernelTable {
   LinearKernel linear_bf16, linear_bf16x3, linear_int8;
 };
 
-// The fastest table this CPU and operating system can run; decided on first use.
+// Tables come in levels, each for CPUs that have certain features (cpu.cc): generic, avx2, avxvnni, avx512,
+// vnni, bf16 and amx. What a table calls belongs to its level.
+
+// The fastest table that this CPU and operating system can run, or the one of the level that the environment
+// variable CROSSRANK_CPU names; decided on first use.
 const KernelTable& Kernels();
 
-// Every table this CPU can run, fastest first (for tests and the bench). Null-terminated.
+// The table of a level, or null where this CPU cannot run it or there is no such level.
+const KernelTable* FindKernels(const char* level);
+
+// The tables of all levels that this CPU can run, fastest first (for tests and the bench). Null-terminated.
 const KernelTable* const* AvailableKernels();
+
+// The names of all levels, also of those that this CPU cannot run, weakest first. Null-terminated.
+const char* const* KernelLevels();
+
+// Whether this CPU multiplies bf16 much faster than fp32. AMD's Zen 4 and 5 do so twice as fast, Intel's
+// Sapphire Rapids half as fast (outside of AMX, which this is not about). Measured on first use, well under a
+// millisecond.
+bool Bf16BeatsFp32();
 
 // What the CPU offers, for people: for example "avx2 fma f16c avx512f avx512bw avx512vnni avx512bf16
 // amx-int8".

@@ -65,8 +65,9 @@ void LayerNormInPlace(float* row, const float* gamma, const float* beta, float e
   }
 }
 
-void BiasResidualLayerNorm(const float* x, const float* bias, const float* residual, const float* gamma,
-                           const float* beta, float epsilon, float* out, size_t rows, size_t columns) {
+[[maybe_unused]] void BiasResidualLayerNorm(const float* x, const float* bias, const float* residual,
+                                            const float* gamma, const float* beta, float epsilon, float* out,
+                                            size_t rows, size_t columns) {
   constexpr size_t kWidth = Vec::kWidth;
   for (size_t r = 0; r < rows; ++r, x += columns, residual += columns, out += columns) {
     size_t c = 0;

@@ -42,6 +42,11 @@ struct Vec {
   static CROSSRANK_INLINE Vec LoadI8(const void* p) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))))};
   }
+  static CROSSRANK_INLINE Vec FromSum(const int32_t* a, const int32_t* b) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+    return {_mm256_cvtepi32_ps(_mm256_add_epi32(x, y))};
+  }
   static CROSSRANK_INLINE Vec LoadLanes(const float* const* rows, size_t offset) {
     const __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(rows[0] + offset));
     return {_mm256_insertf128_ps(low, _mm_loadu_ps(rows[4] + offset), 1)};
@@ -61,6 +66,10 @@ CROSSRANK_INLINE Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)};
 CROSSRANK_INLINE Vec Fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 CROSSRANK_INLINE Vec Fnma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 CROSSRANK_INLINE Vec Max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+CROSSRANK_INLINE Vec Min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
+CROSSRANK_INLINE Vec MaxBits(Vec a, Vec b) {
+  return {_mm256_castsi256_ps(_mm256_max_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(b.v)))};
+}
 CROSSRANK_INLINE Vec Abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 CROSSRANK_INLINE Vec WithSign(Vec magnitude, Vec x) {
   return {_mm256_or_ps(magnitude.v, _mm256_and_ps(x.v, _mm256_set1_ps(-0.0f)))};
@@ -87,6 +96,32 @@ CROSSRANK_INLINE float ReduceMax(Vec a) {
   __m128 x = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+CROSSRANK_INLINE float ReduceMaxBits(Vec a) {
+  const __m256i bits = _mm256_castps_si256(a.v);
+  __m128i x = _mm_max_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
+  x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1))));
+}
+CROSSRANK_INLINE void StoreBytes(Vec a, uint8_t* p) {
+  const __m256i x = _mm256_cvtps_epi32(a.v);
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  const __m128i bytes = _mm_xor_si128(_mm_packs_epi16(words, words), _mm_set1_epi8(-128));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+}
+CROSSRANK_INLINE Vec RoundToBf16(Vec a) {
+  const __m256i bits = _mm256_castps_si256(a.v);
+  const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(even, _mm256_set1_epi32(0x7FFF)));
+  const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q));
+  const __m256i rounded = _mm256_blendv_epi8(up, quiet, nan);
+  return {_mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(-65536)))};
+}
+CROSSRANK_INLINE void StoreBf16(Vec a, uint16_t* p) {
+  const __m256i halves = _mm256_srli_epi32(_mm256_castps_si256(RoundToBf16(a).v), 16);
+  const __m128i low = _mm256_castsi256_si128(halves), high = _mm256_extracti128_si256(halves, 1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi32(low, high));
 }
 CROSSRANK_INLINE void TransposeLanes(Vec& a, Vec& b, Vec& c, Vec& d) {
   const __m256 ab_low = _mm256_unpacklo_ps(a.v, b.v), ab_high = _mm256_unpackhi_ps(a.v, b.v);

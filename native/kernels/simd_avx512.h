@@ -47,6 +47,10 @@ struct Vec {
   static CROSSRANK_INLINE Vec LoadI8(const void* p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))))};
   }
+  // a[i] + b[i] as floats
+  static CROSSRANK_INLINE Vec FromSum(const int32_t* a, const int32_t* b) {
+    return {_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_loadu_si512(a), _mm512_loadu_si512(b)))};
+  }
   // 128-bit lane i holds the four floats at rows[4 * i] + offset.
   static CROSSRANK_INLINE Vec LoadLanes(const float* const* rows, size_t offset) {
     __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(rows[0] + offset));
@@ -75,6 +79,11 @@ CROSSRANK_INLINE Vec Fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v
 CROSSRANK_INLINE Vec Fnma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 // The second operand where either is NaN.
 CROSSRANK_INLINE Vec Max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+CROSSRANK_INLINE Vec Min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+// Of numbers without a sign, by their bits: infinity is more than any number, and NaN more than infinity.
+CROSSRANK_INLINE Vec MaxBits(Vec a, Vec b) {
+  return {_mm512_castsi512_ps(_mm512_max_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
+}
 CROSSRANK_INLINE Vec Abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
 // magnitude >= 0 with the sign of x
 CROSSRANK_INLINE Vec WithSign(Vec magnitude, Vec x) {
@@ -95,6 +104,34 @@ CROSSRANK_INLINE Vec KeepFirst(Vec a, size_t n, Vec fill) {
 }
 CROSSRANK_INLINE float ReduceAdd(Vec a) { return _mm512_reduce_add_ps(a.v); }
 CROSSRANK_INLINE float ReduceMax(Vec a) { return _mm512_reduce_max_ps(a.v); }
+CROSSRANK_INLINE float ReduceMaxBits(Vec a) {
+  const int32_t bits = _mm512_reduce_max_epi32(_mm512_castps_si512(a.v));
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(bits)));
+}
+// round(a) + 128 as bytes, for |a| <= 127.
+CROSSRANK_INLINE void StoreBytes(Vec a, uint8_t* p) {
+  const __m512i shifted = _mm512_add_epi32(_mm512_cvtps_epi32(a.v), _mm512_set1_epi32(128));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(shifted));
+}
+// The nearest bf16 (of two equally near the even one), as a float. NaN stays NaN.
+CROSSRANK_INLINE Vec RoundToBf16(Vec a) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7FFF)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  const __m512i rounded = _mm512_mask_or_epi32(up, nan, bits, _mm512_set1_epi32(0x400000));
+  return {_mm512_castsi512_ps(_mm512_and_si512(rounded, _mm512_set1_epi32(-65536)))};
+}
+CROSSRANK_INLINE void StoreBf16(Vec a, uint16_t* p) {
+#if defined(__AVX512BF16__)
+  // The same but for subnormal numbers, which become zeros.
+  const __m256i halves = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.v));
+#else
+  const __m512i bits = _mm512_castps_si512(RoundToBf16(a).v);
+  const __m256i halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16));
+#endif
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+}
 // Transposes the 4 x 4 floats that a, b, c, d hold in each 128-bit lane.
 CROSSRANK_INLINE void TransposeLanes(Vec& a, Vec& b, Vec& c, Vec& d) {
   const __m512 ab_low = _mm512_unpacklo_ps(a.v, b.v), ab_high = _mm512_unpackhi_ps(a.v, b.v);

@@ -17,6 +17,9 @@ namespace {
 
 typedef float Floats __attribute__((vector_size(16)));
 typedef uint32_t Bits __attribute__((vector_size(16)));
+typedef int32_t Ints __attribute__((vector_size(16)));
+typedef uint8_t Bytes __attribute__((vector_size(4)));
+typedef uint16_t Words __attribute__((vector_size(8)));
 typedef float HalfFloats __attribute__((vector_size(8)));
 typedef double Doubles __attribute__((vector_size(16)));
 typedef uint64_t WideBits __attribute__((vector_size(16)));
@@ -68,6 +71,12 @@ struct Vec {
     return {Floats{static_cast<float>(i[0]), static_cast<float>(i[1]), static_cast<float>(i[2]),
                    static_cast<float>(i[3])}};
   }
+  static CROSSRANK_INLINE Vec FromSum(const int32_t* a, const int32_t* b) {
+    Ints x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return {__builtin_convertvector(x + y, Floats)};
+  }
   static CROSSRANK_INLINE Vec LoadLanes(const float* const* rows, size_t offset) {
     return Load(rows[0] + offset);
   }
@@ -93,6 +102,12 @@ CROSSRANK_INLINE Vec Fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
 CROSSRANK_INLINE Vec Fnma(Vec a, Vec b, Vec c) { return {c.v - a.v * b.v}; }
 #endif
 CROSSRANK_INLINE Vec Max(Vec a, Vec b) { return Blend(reinterpret_cast<Bits>(a.v > b.v), a, b); }
+CROSSRANK_INLINE Vec Min(Vec a, Vec b) { return Blend(reinterpret_cast<Bits>(a.v < b.v), a, b); }
+CROSSRANK_INLINE Vec MaxBits(Vec a, Vec b) {
+  // As signed numbers, which SSE2 can compare; there is no sign.
+  const Bits more = reinterpret_cast<Bits>(reinterpret_cast<Ints>(a.v) > reinterpret_cast<Ints>(b.v));
+  return Blend(more, a, b);
+}
 CROSSRANK_INLINE Vec Abs(Vec a) { return {AsFloats(AsBits(a.v) & 0x7FFFFFFFu)}; }
 CROSSRANK_INLINE Vec WithSign(Vec magnitude, Vec x) {
   return {AsFloats(AsBits(magnitude.v) | (AsBits(x.v) & 0x80000000u))};
@@ -120,6 +135,27 @@ CROSSRANK_INLINE float ReduceMax(Vec a) {
   const float even = a.v[0] > a.v[2] ? a.v[0] : a.v[2];
   const float odd = a.v[1] > a.v[3] ? a.v[1] : a.v[3];
   return even > odd ? even : odd;
+}
+CROSSRANK_INLINE float ReduceMaxBits(Vec a) {
+  const Vec pairs = MaxBits(a, {Floats{a.v[2], a.v[3], a.v[2], a.v[3]}});
+  return MaxBits(pairs, {Floats{pairs.v[1], pairs.v[1], pairs.v[1], pairs.v[1]}}).v[0];
+}
+CROSSRANK_INLINE void StoreBytes(Vec a, uint8_t* p) {
+  // As in Round, but the whole number stays in the low bits of the sum.
+  const Bits sum = AsBits(a.v + Vec::Broadcast(12582912.0f).v);
+  const Bytes bytes = __builtin_convertvector((sum + 128u) & 255u, Bytes);
+  memcpy(p, &bytes, sizeof bytes);
+}
+CROSSRANK_INLINE Vec RoundToBf16(Vec a) {
+  const Bits bits = AsBits(a.v);
+  const Vec up = {AsFloats(bits + 0x7FFFu + (bits >> 16 & 1u))};
+  const Vec quiet = {AsFloats(bits | 0x400000u)};
+  const Vec rounded = Blend(reinterpret_cast<Bits>(a.v == a.v), up, quiet);
+  return {AsFloats(AsBits(rounded.v) & 0xFFFF0000u)};
+}
+CROSSRANK_INLINE void StoreBf16(Vec a, uint16_t* p) {
+  const Words halves = __builtin_convertvector(AsBits(RoundToBf16(a).v) >> 16, Words);
+  memcpy(p, &halves, sizeof halves);
 }
 CROSSRANK_INLINE void TransposeLanes(Vec& a, Vec& b, Vec& c, Vec& d) {
   const Floats w = a.v, x = b.v, y = c.v, z = d.v;

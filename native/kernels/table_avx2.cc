@@ -7,16 +7,26 @@
 #include "attention_bf16.h"
 #include "convert.h"
 #include "embedding.h"
+#include "encode.h"
+#include "finish_int8.h"
 #include "layer_norm.h"
 
 namespace crossrank::kernels {
 
 const KernelTable kAvx2Table = {
-    "avx2",         Embed,
-    Attention,      AttentionWorkspaceFloats,
-    BiasActivation, BiasResidualLayerNorm,
-    ToFloat,        nullptr,
-    nullptr,        {"avx2", AttentionBf16, AttentionBf16WorkspaceFloats},
+    "avx2",
+    Embed,
+    Attention,
+    AttentionWorkspaceFloats,
+    BiasActivation,
+    BiasResidualLayerNorm,
+    ToFloat,
+    Encode,
+    FinishInt8,
+    {"avx2", AttentionBf16, AttentionBf16WorkspaceFloats},
+    {},
+    {},
+    {},
 };
 
 }  // namespace crossrank::kernels

@@ -7,16 +7,26 @@
 #include "attention_bf16.h"
 #include "convert.h"
 #include "embedding.h"
+#include "encode.h"
+#include "finish_int8.h"
 #include "layer_norm.h"
 
 namespace crossrank::kernels {
 
 const KernelTable kAvx512Table = {
-    "avx512",       Embed,
-    Attention,      AttentionWorkspaceFloats,
-    BiasActivation, BiasResidualLayerNorm,
-    ToFloat,        nullptr,
-    nullptr,        {"avx512", AttentionBf16, AttentionBf16WorkspaceFloats},
+    "avx512",
+    Embed,
+    Attention,
+    AttentionWorkspaceFloats,
+    BiasActivation,
+    BiasResidualLayerNorm,
+    ToFloat,
+    Encode,
+    FinishInt8,
+    {"avx512", AttentionBf16, AttentionBf16WorkspaceFloats},
+    {},
+    {},
+    {},
 };
 
 }  // namespace crossrank::kernels

@@ -7,16 +7,26 @@
 #include "attention_bf16.h"
 #include "convert.h"
 #include "embedding.h"
+#include "encode.h"
+#include "finish_int8.h"
 #include "layer_norm.h"
 
 namespace crossrank::kernels {
 
 const KernelTable kGenericTable = {
-    "generic",      Embed,
-    Attention,      AttentionWorkspaceFloats,
-    BiasActivation, BiasResidualLayerNorm,
-    ToFloat,        nullptr,
-    nullptr,        {"generic", AttentionBf16, AttentionBf16WorkspaceFloats},
+    "generic",
+    Embed,
+    Attention,
+    AttentionWorkspaceFloats,
+    BiasActivation,
+    BiasResidualLayerNorm,
+    ToFloat,
+    Encode,
+    FinishInt8,
+    {"generic", AttentionBf16, AttentionBf16WorkspaceFloats},
+    {},
+    {},
+    {},
 };
 
 }  // namespace crossrank::kernels

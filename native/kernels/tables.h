@@ -1,15 +1,26 @@
-// The tables that are compiled in. Each is an object file of its own, built with its instruction set's flags.
+// What the table of a level is put together from (cpu.cc). Each is an object file of its own, built with its
+// instruction set's flags.
 #pragma once
 
 #include "kernels.h"
 
 namespace crossrank::kernels {
 
+// Everything but the reduced-precision kernels.
 extern const KernelTable kGenericTable;
 #if defined(CROSSRANK_X86)
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
+
+extern const LinearKernel kLinearInt8Avx2;
+extern const LinearKernel kLinearInt8AvxVnni;
+extern const LinearKernel kLinearInt8Avx512Vnni;
+extern const LinearKernel kLinearBf16Avx512Bf16;
 extern const AttentionBf16Kernel kAttentionBf16Avx512Bf16;
+
+// Register-resident loops of `steps` x 24 instructions of 32 (vdpbf16ps) or 16 (vfmadd) multiply-adds each.
+float MultiplyAddBf16(size_t steps);
+float MultiplyAddFp32(size_t steps);
 #endif
 
 }  // namespace crossrank::kernels

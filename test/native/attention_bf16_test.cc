@@ -363,13 +363,16 @@ void Test(const AttentionBf16Kernel& kernel) {
 
 int main() {
   using namespace crossrank;
-  for (auto table = kernels::AvailableKernels(); *table != nullptr; ++table) {
-    testing::Test((*table)->attention_bf16);
-  }
+  std::vector<const kernels::AttentionBf16Kernel*> tested;
+  const auto test = [&tested](const kernels::AttentionBf16Kernel& kernel) {  // levels share kernels
+    const auto same = [&](const kernels::AttentionBf16Kernel* other) { return other->run == kernel.run; };
+    if (kernel.run == nullptr || std::any_of(tested.begin(), tested.end(), same)) return;
+    tested.push_back(&kernel);
+    testing::Test(kernel);
+  };
+  for (auto table = kernels::AvailableKernels(); *table != nullptr; ++table) test((*table)->attention_bf16);
 #if defined(CROSSRANK_X86)
-  if (std::strstr(kernels::CpuFeatures(), "avx512bf16") != nullptr) {
-    testing::Test(kernels::kAttentionBf16Avx512Bf16);
-  }
+  if (std::strstr(kernels::CpuFeatures(), "avx512bf16") != nullptr) test(kernels::kAttentionBf16Avx512Bf16);
 #endif
   return testing::Checks::Get().Report();
 }

@@ -249,10 +249,14 @@ void TheFastestTableIsChosen() {
   for (size_t i = 0; available[i] != nullptr; ++i) {
     has_generic = has_generic || std::strcmp(available[i]->name, "generic") == 0;
     has_chosen = has_chosen || available[i] == &kernels::Kernels();
+    CHECK(kernels::FindKernels(available[i]->name) == available[i]);
   }
   CHECK(has_generic && has_chosen);
+  CHECK(kernels::FindKernels("abacus") == nullptr);
+  CHECK(std::strcmp(kernels::KernelLevels()[0], "generic") == 0);
   const char* wanted = std::getenv("CROSSRANK_CPU");
-  if (wanted == nullptr) CHECK(&kernels::Kernels() == available[0]);
+  const KernelTable* found = wanted != nullptr ? kernels::FindKernels(wanted) : nullptr;
+  CHECK(&kernels::Kernels() == (found != nullptr ? found : available[0]));
 }
 
 void TestTable(const KernelTable& kernels) {

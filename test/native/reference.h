@@ -14,6 +14,8 @@ namespace crossrank::testing {
 using kernels::Activation;
 using kernels::AttentionArgs;
 using kernels::EmbeddingArgs;
+using kernels::Format;
+using kernels::LinearWeights;
 using kernels::RowTable;
 using kernels::TableType;
 
@@ -33,6 +35,65 @@ inline double Bf16ToDouble(uint16_t bits) {
   float value;
   std::memcpy(&value, &wide, sizeof value);
   return value;
+}
+
+// To the nearest, of two equally near the even one, as a float's bits are rounded.
+inline uint16_t FloatToBf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  const uint32_t low = bits & 0xFFFF, high = bits >> 16;
+  return static_cast<uint16_t>(high + (low > 0x8000 || (low == 0x8000 && (high & 1) != 0) ? 1 : 0));
+}
+
+// Rows and weights of linear.h, decoded. int8 weights are whole numbers, without their scale.
+inline uint16_t HalfAt(const uint8_t* bytes, size_t index) {
+  uint16_t half;
+  std::memcpy(&half, bytes + 2 * index, sizeof half);
+  return half;
+}
+
+inline float RowScale(const uint8_t* row, size_t columns) {
+  float scale;
+  std::memcpy(&scale, row + kernels::ScaleOffset(columns), sizeof scale);
+  return scale;
+}
+
+// int8 without the row's scale.
+inline double EncodedValue(const uint8_t* row, Format format, size_t column) {
+  if (format == Format::kInt8) return row[column] - 128.0;
+  if (format == Format::kBf16) return Bf16ToDouble(HalfAt(row, column));
+  const size_t at = column / 32 * 64 + column % 32;
+  return Bf16ToDouble(HalfAt(row, at)) + Bf16ToDouble(HalfAt(row, at + 32));
+}
+
+inline double PackedValue(const LinearWeights& weights, size_t output, size_t input) {
+  const size_t step_inputs = kernels::StepInputs(weights.format);
+  const size_t each = weights.format == Format::kInt8 ? 4 : 2, in_step = input % step_inputs;
+  const uint8_t* tile = weights.panels + output / 32 * kernels::PanelBytes(weights.format, weights.inputs) +
+                        input / step_inputs * kernels::StepPanelBytes(weights.format) +
+                        output % 32 / 16 * 1024;
+  const size_t at = in_step / each * 16 * each + output % 16 * each + in_step % each;
+  if (weights.format == Format::kInt8) return static_cast<signed char>(tile[at]);
+  if (weights.format == Format::kBf16) return Bf16ToDouble(HalfAt(tile, at));
+  return Bf16ToDouble(HalfAt(tile, at)) + Bf16ToDouble(HalfAt(tile + 2048, at));
+}
+
+// x W^T for rows [rows, outputs]: exact for int8, whose scales are left out.
+inline std::vector<double> Products(const kernels::LinearArgs& args) {
+  const LinearWeights& weights = args.weights;
+  std::vector<double> w(weights.outputs * weights.inputs), x(weights.inputs), products;
+  for (size_t i = 0; i < w.size(); ++i) w[i] = PackedValue(weights, i / weights.inputs, i % weights.inputs);
+  for (size_t r = 0; r < args.rows; ++r) {
+    const uint8_t* row = args.x + r * kernels::RowStride(weights.format, weights.inputs);
+    for (size_t k = 0; k < x.size(); ++k) x[k] = EncodedValue(row, weights.format, k);
+    for (size_t n = 0; n < weights.outputs; ++n) {
+      double sum = 0.0;
+      for (size_t k = 0; k < x.size(); ++k) sum += x[k] * w[n * x.size() + k];
+      products.push_back(sum);
+    }
+  }
+  return products;
 }
 
 inline double TableValue(const RowTable& table, size_t row, size_t column, size_t columns) {

@@ -1,0 +1,69 @@
+// The loops of a Linear around a register tile of some instruction set.
+//
+//   for each block of rows            x and the fp32 rows of the epilogue stay in the L2 cache
+//     for each panel of 32 outputs    the panel stays in L1 (inputs to about 1024) or L2
+//       for each tile of kRows rows   one Multiply over all inputs, then its epilogue
+//
+// An accumulator adds up its inputs in order, whatever the tile's height: a row has the same bits in any
+// call.
+//
+// A Tile has
+//   static constexpr size_t kRows;
+//   using Accumulator = int32_t or float;
+//   struct Scope;  // lives as long as the call: AMX's tile configuration
+//   // tile[r][c] = row r of x times output c of the panel, for `rows` rows, 1 to kRows. `tile` is
+//   [kRows][32],
+//   // 64-byte aligned; rows past the last need not be written. int8: of the stored bytes, 128 too much each.
+//   static void Multiply(const uint8_t* x, size_t x_stride, const uint8_t* panel, size_t steps, size_t rows,
+//                        Accumulator* tile);
+#pragma once
+
+#include "linear_epilogue.h"
+
+namespace crossrank::kernels {
+namespace {
+
+// What a block of rows may take of L2, which has 1 MB or more where there is AVX-512.
+constexpr size_t kBlockBytes = size_t{512} << 10;
+
+template <class Tile>
+CROSSRANK_INLINE size_t BlockRows(size_t row_bytes) {
+  const size_t tiles = kBlockBytes / (row_bytes * Tile::kRows);
+  return (tiles > 0 ? tiles : 1) * Tile::kRows;
+}
+
+// kSigned: Multiply takes the 128 off each byte itself.
+template <class Tile, bool kSigned = false>
+void RunLinear(const LinearArgs& args) {
+  [[maybe_unused]] typename Tile::Scope scope;
+  const LinearWeights& weights = args.weights;
+  const size_t steps = Steps(weights.format, weights.inputs);
+  const size_t panel_bytes = PanelBytes(weights.format, weights.inputs);
+  const size_t x_stride = RowStride(weights.format, weights.inputs);
+  alignas(64) typename Tile::Accumulator tile[Tile::kRows * kPanelOutputs];
+  Epilogue epilogue(args, !kSigned);
+  const size_t block = BlockRows<Tile>(x_stride + epilogue.FloatBytes());
+  for (size_t first = 0; first < args.rows; first += block) {
+    const size_t end = args.rows - first < block ? args.rows : first + block;
+    epilogue.StartBlock(first);
+    const uint8_t* panel = weights.panels;
+    for (size_t column = 0; column < weights.outputs; column += kPanelOutputs, panel += panel_bytes) {
+      for (size_t row = first; row < end; row += Tile::kRows) {
+        const size_t rows = end - row < Tile::kRows ? end - row : Tile::kRows;
+        Tile::Multiply(args.x + row * x_stride, x_stride, panel, steps, rows, tile);
+        epilogue.FinishTile(tile, row, rows, column);
+      }
+    }
+    epilogue.FinishRows(end - first);
+  }
+}
+
+template <class Tile>
+size_t LinearWorkspaceFloats(const LinearWeights& weights, size_t rows) {
+  const size_t stride = ScratchStride(weights.outputs);
+  const size_t block = BlockRows<Tile>(RowStride(weights.format, weights.inputs) + stride * sizeof(float));
+  return (rows < block ? rows : block) * stride;
+}
+
+}  // namespace
+}  // namespace crossrank::kernels
