@@ -16,6 +16,19 @@ void QueryBlocks(const Head& head, size_t first, float* out, size_t stride) {
   QueryBlock<Words, 1>(head, first, out, stride);
 }
 
+// A row of a head as bf16. It may be the row's end, without padding for a whole vector.
+CROSSRANK_INLINE void StoreHead(const float* row, size_t head_size, uint16_t* out) {
+  size_t d = 0;
+  for (; d + kWidth <= head_size; d += kWidth) StoreBf16(Vec::Load(row + d), out + d);
+  if constexpr (kWidth > 8) {
+    if (d < head_size) {
+      uint16_t rest[kWidth];
+      StoreBf16(Vec::LoadFirst(row + d, 8), rest);
+      memcpy(out + d, rest, 8 * sizeof(uint16_t));
+    }
+  }
+}
+
 template <class Words>
 void Run(const AttentionBf16Args& args) {
   const size_t columns = args.heads * args.head_size;
@@ -56,11 +69,8 @@ void Run(const AttentionBf16Args& args) {
         QueryBlocks<Words>(head, q, head.rows, args.head_size);
         const size_t left = head.queries - q, rows = left < kColumns * kWidth ? left : kColumns * kWidth;
         for (size_t i = 0; i < rows; ++i) {
-          uint16_t* to = reinterpret_cast<uint16_t*>(out + (q + i) * out_stride) + column;
-          // The last vector may go into the next head's columns, which follow, or into the padding.
-          for (size_t d = 0; d < args.head_size; d += kWidth) {
-            StoreBf16(Vec::Load(head.rows + i * args.head_size + d), to + d);
-          }
+          StoreHead(head.rows + i * args.head_size, args.head_size,
+                    reinterpret_cast<uint16_t*>(out + (q + i) * out_stride) + column);
         }
       }
     }
