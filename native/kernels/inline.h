@@ -5,8 +5,10 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define CROSSRANK_INLINE __forceinline
+#define CROSSRANK_NOINLINE __declspec(noinline)
 #else
 #define CROSSRANK_INLINE inline __attribute__((always_inline))
+#define CROSSRANK_NOINLINE __attribute__((noinline))
 #endif
 
 // Register tiles are arrays of accumulators: they only stay in registers when their loops are unrolled in

@@ -46,13 +46,19 @@ CROSSRANK_INLINE float SquaredDeviations(const float* row, float mean, size_t co
   return ReduceAdd((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-void LayerNormInPlace(float* row, const float* gamma, const float* beta, float epsilon, size_t columns) {
+CROSSRANK_INLINE float MeanOfRow(const float* row, size_t columns) {
+  return SumOfRow(row, columns) / static_cast<float>(columns);
+}
+
+CROSSRANK_INLINE float InverseDeviation(const float* row, float mean, float epsilon, size_t columns) {
+  const float variance = SquaredDeviations(row, mean, columns) / static_cast<float>(columns);
+  return 1.0f / sqrtf(variance + epsilon);
+}
+
+CROSSRANK_INLINE void NormalizeRow(float* row, float mean, float inverse_deviation, const float* gamma,
+                                   const float* beta, size_t columns) {
   constexpr size_t kWidth = Vec::kWidth;
-  const float count = static_cast<float>(columns);
-  const float mean = SumOfRow(row, columns) / count;
-  const float variance = SquaredDeviations(row, mean, columns) / count;
-  const Vec m = Vec::Broadcast(mean);
-  const Vec inverse = Vec::Broadcast(1.0f / sqrtf(variance + epsilon));
+  const Vec m = Vec::Broadcast(mean), inverse = Vec::Broadcast(inverse_deviation);
   size_t c = 0;
   for (; c + kWidth <= columns; c += kWidth) {
     const Vec normal = (Vec::Load(row + c) - m) * inverse;
@@ -63,6 +69,12 @@ void LayerNormInPlace(float* row, const float* gamma, const float* beta, float e
     const Vec normal = (Vec::LoadFirst(row + c, n) - m) * inverse;
     Fma(normal, Vec::LoadFirst(gamma + c, n), Vec::LoadFirst(beta + c, n)).StoreFirst(row + c, n);
   }
+}
+
+CROSSRANK_INLINE void LayerNormInPlace(float* row, const float* gamma, const float* beta, float epsilon,
+                                       size_t columns) {
+  const float mean = MeanOfRow(row, columns);
+  NormalizeRow(row, mean, InverseDeviation(row, mean, epsilon, columns), gamma, beta, columns);
 }
 
 [[maybe_unused]] void BiasResidualLayerNorm(const float* x, const float* bias, const float* residual,

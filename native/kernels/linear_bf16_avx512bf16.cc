@@ -14,8 +14,8 @@ struct Tile {
   struct Scope {};
 
   template <size_t kCount>
-  static void MultiplyRows(const uint8_t* x, size_t x_stride, const uint8_t* panel, size_t steps,
-                           float* tile) {
+  static CROSSRANK_NOINLINE void MultiplyRows(const uint8_t* x, size_t x_stride, const uint8_t* panel,
+                                              size_t steps, float* tile) {
     __m512 sums[kCount][2];
     CROSSRANK_UNROLL
     for (size_t r = 0; r < kCount; ++r) sums[r][0] = sums[r][1] = _mm512_setzero_ps();

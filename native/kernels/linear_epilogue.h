@@ -72,21 +72,50 @@ class Epilogue {
     }
   }
 
-  // Once all tiles of the block's rows are done.
+  // Once all tiles of the block's rows are done. A few rows take each step together: the sums of one row
+  // alone would be a chain that the next step waits for (384 columns: two fifths of the time).
   void FinishRows(size_t rows) const {
     if (!whole_rows_) return;
-    const size_t outputs = args_.weights.outputs;
-    for (size_t r = 0; r < rows; ++r) {
-      float* row = floats_ + r * stride_;
-      if (args_.residual != nullptr) LayerNormInPlace(row, args_.gamma, args_.beta, args_.epsilon, outputs);
-      if (args_.encoded != nullptr) {
-        EncodeRow(row, outputs, args_.encoded_format, args_.encoded + (first_ + r) * encoded_stride_);
-      }
+    for (size_t r = 0; r < rows; r += kGroup) {
+      const size_t count = rows - r < kGroup ? rows - r : kGroup;
+      if (args_.residual != nullptr) NormalizeRows(r, count);
+      if (args_.encoded != nullptr) EncodeRows(r, count);
     }
   }
 
  private:
   static constexpr size_t kVectors = kPanelOutputs / Vec::kWidth;
+  static constexpr size_t kGroup = 4;
+
+  CROSSRANK_INLINE float* Row(size_t row_in_block) const { return floats_ + row_in_block * stride_; }
+
+  void NormalizeRows(size_t first, size_t count) const {
+    const size_t columns = args_.weights.outputs;
+    float means[kGroup], inverses[kGroup];
+    for (size_t i = 0; i < count; ++i) means[i] = MeanOfRow(Row(first + i), columns);
+    for (size_t i = 0; i < count; ++i) {
+      inverses[i] = InverseDeviation(Row(first + i), means[i], args_.epsilon, columns);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      NormalizeRow(Row(first + i), means[i], inverses[i], args_.gamma, args_.beta, columns);
+    }
+  }
+
+  void EncodeRows(size_t first, size_t count) const {
+    const size_t columns = args_.weights.outputs;
+    uint8_t* to = args_.encoded + (first_ + first) * encoded_stride_;
+    if (args_.encoded_format != Format::kInt8) {
+      for (size_t i = 0; i < count; ++i) {
+        EncodeRow(Row(first + i), columns, args_.encoded_format, to + i * encoded_stride_);
+      }
+      return;
+    }
+    float largest[kGroup];
+    for (size_t i = 0; i < count; ++i) largest[i] = LargestMagnitude(Row(first + i), columns);
+    for (size_t i = 0; i < count; ++i) {
+      EncodeRowInt8(Row(first + i), columns, largest[i], to + i * encoded_stride_);
+    }
+  }
 
   template <class Post, class Number>
   void FinishTileAs(const Number* tile, size_t row, size_t rows, size_t column) const {
@@ -134,7 +163,7 @@ class Epilogue {
       for (size_t i = 0; i < kVectors; ++i) y[i] = y[i] + Vec::Load(residual + i * Vec::kWidth);
     }
     if (floats_ != nullptr) {
-      float* to = floats_ + (row - first_) * stride_ + column;
+      float* to = Row(row - first_) + column;
       CROSSRANK_UNROLL
       for (size_t i = 0; i < kVectors; ++i) y[i].Store(to + i * Vec::kWidth);
     }

@@ -11,7 +11,7 @@ namespace {
 // saturates, so the first operand is |w| and the second x with the sign of w: at most 2 * 127 * 127, which
 // fits. Then pairs are added up by a multiplication with ones. x is signed here, the stored bytes less 128.
 struct Tile {
-  static constexpr size_t kRows = 6;
+  static constexpr size_t kRows = 4;
   using Accumulator = int32_t;
   struct Scope {};
 
@@ -21,8 +21,8 @@ struct Tile {
   }
 
   template <size_t kCount>
-  static void MultiplyRows(const uint8_t* x, size_t x_stride, const uint8_t* panel, size_t steps,
-                           int32_t* tile) {
+  static CROSSRANK_NOINLINE void MultiplyRows(const uint8_t* x, size_t x_stride, const uint8_t* panel,
+                                              size_t steps, int32_t* tile) {
     __m256i sums[kCount][2];
     CROSSRANK_UNROLL
     for (size_t r = 0; r < kCount; ++r) sums[r][0] = sums[r][1] = _mm256_setzero_si256();
