@@ -74,7 +74,7 @@ struct Head {
   const float *q, *k, *v;  // first row of the sequence, first column of the head
   const float *q_bias, *v_bias;
   float* out;
-  size_t stride;  // between rows of q, k, v and out
+  size_t q_stride, kv_stride, out_stride;
   size_t keys, head_size;
   double scale;
   Wide::Packed* packed_keys;
@@ -95,7 +95,7 @@ void PackKeys(const Head& head) {
   const float* rows[kPanelKeys];
   for (size_t j = 0; j < head.keys; j += kPanelKeys) {
     for (size_t i = 0; i < kPanelKeys; ++i) {
-      rows[i] = head.k + (j + i < head.keys ? j + i : head.keys - 1) * head.stride;
+      rows[i] = head.k + (j + i < head.keys ? j + i : head.keys - 1) * head.kv_stride;
     }
     Wide::Packed* panel = head.packed_keys + j * head.head_size;
     size_t d = 0;
@@ -117,7 +117,7 @@ void PackKeys(const Head& head) {
 void PackValues(const Head& head) {
   constexpr size_t kWidth = Vec::kWidth;
   for (size_t j = 0; j < head.keys; ++j) {
-    const float* v = head.v + j * head.stride;
+    const float* v = head.v + j * head.kv_stride;
     float* packed = head.packed_values + j * head.value_stride;
     size_t d = 0;
     for (; d + kWidth <= head.head_size; d += kWidth) Vec::Load(v + d).Store(packed + d);
@@ -127,7 +127,7 @@ void PackValues(const Head& head) {
 
 // (q + bias) * scale, up to a whole vector.
 CROSSRANK_INLINE void PackQuery(const Head& head, size_t row, double* packed) {
-  const float* q = head.q + row * head.stride;
+  const float* q = head.q + row * head.q_stride;
   const Wide scale = Wide::Broadcast(head.scale);
   size_t d = 0;
   for (; d + Wide::kWidth <= head.head_size; d += Wide::kWidth) {
@@ -221,7 +221,7 @@ CROSSRANK_INLINE void ContextTile(const Head& head, const float* inverse_sums, s
     CROSSRANK_UNROLL
     for (int r = 0; r < kRows; ++r) {
       const Vec context = Fma(tile[r][c], Vec::Broadcast(inverse_sums[r]), bias);
-      float* to = out + r * head.stride + column;
+      float* to = out + r * head.out_stride + column;
       if (whole) {
         context.Store(to);
       } else {
@@ -249,7 +249,7 @@ void QueryBlock(const Head& head, size_t first, size_t rows) {
   float inverse_sums[kRows];
   for (int r = 0; r < kRows; ++r) inverse_sums[r] = WeightRow(head, r, maxima[r]);
 
-  float* out = head.out + first * head.stride;
+  float* out = head.out + first * head.out_stride;
   size_t d = 0;
   for (; d + Vec::kWidth < head.head_size; d += 2 * Vec::kWidth) {
     ContextTile<kRows, 2>(head, inverse_sums, d, out);
@@ -259,11 +259,12 @@ void QueryBlock(const Head& head, size_t first, size_t rows) {
 
 void Attention(const AttentionArgs& args) {
   constexpr double kLog2E = 1.44269504088896340736;
-  const size_t stride = args.heads * args.head_size;
   const uintptr_t aligned = RoundUp(reinterpret_cast<uintptr_t>(args.workspace), kLine * sizeof(float));
   float* workspace = reinterpret_cast<float*>(aligned);
   Head head;
-  head.stride = stride;
+  head.q_stride = args.q_stride;
+  head.kv_stride = args.kv_stride;
+  head.out_stride = args.heads * args.head_size;
   head.head_size = args.head_size;
   head.scale = kLog2E / sqrt(static_cast<double>(args.head_size));
   for (size_t s = 0; s < args.sequences; ++s) {
@@ -281,12 +282,12 @@ void Attention(const AttentionArgs& args) {
     head.score_stride = layout.score_stride;
     for (size_t h = 0; h < args.heads; ++h) {
       const size_t column = h * args.head_size;
-      head.q = args.q + first_query * stride + column;
-      head.k = args.k + first_token * stride + column;
-      head.v = args.v + first_token * stride + column;
+      head.q = args.q + first_query * args.q_stride + column;
+      head.k = args.k + first_token * args.kv_stride + column;
+      head.v = args.v + first_token * args.kv_stride + column;
       head.q_bias = args.q_bias + column;
       head.v_bias = args.v_bias + column;
-      head.out = args.out + first_query * stride + column;
+      head.out = args.out + first_query * head.out_stride + column;
       PackKeys(head);
       PackValues(head);
       for (size_t q = 0; q < queries; q += Vec::kTileRows) {

@@ -49,7 +49,10 @@ struct EmbeddingArgs {
 // The biases of the projections of Q and V are added here, where both are read anyway. That of K is not
 // needed: it adds the same to all scores of a query, which softmax does not see.
 struct AttentionArgs {
-  const float *q, *k, *v;        // q [query rows, heads * head_size]; k and v [tokens, heads * head_size]
+  // q [query rows], k and v [tokens], heads * head_size values each. Rows are strides apart, in floats, so
+  // that the three may be columns of one wider matrix.
+  const float *q, *k, *v;
+  size_t q_stride, kv_stride;
   const float *q_bias, *v_bias;  // [heads * head_size] each
   // Sequence s owns tokens [offsets[s], offsets[s + 1]). With first_only its single query is row s of q and
   // out (the last layer needs the first token alone); else its queries are the same rows as its tokens.
@@ -57,7 +60,7 @@ struct AttentionArgs {
   size_t sequences;
   bool first_only;
   size_t heads, head_size;  // head_size at most kMaxHeadSize
-  float* out;               // [query rows, heads * head_size]; may be q
+  float* out;               // [query rows, heads * head_size]; may be q, if q is dense
   // attention_workspace_floats(longest sequence, head_size) floats
   float* workspace;
 };

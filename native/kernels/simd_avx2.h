@@ -51,6 +51,10 @@ struct Vec {
     const __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(rows[0] + offset));
     return {_mm256_insertf128_ps(low, _mm_loadu_ps(rows[4] + offset), 1)};
   }
+  CROSSRANK_INLINE void StoreLanes(float* p, size_t stride) const {
+    _mm_storeu_ps(p, _mm256_castps256_ps128(v));
+    _mm_storeu_ps(p + 4 * stride, _mm256_extractf128_ps(v, 1));
+  }
   CROSSRANK_INLINE void Store(float* p) const { _mm256_storeu_ps(p, v); }
   CROSSRANK_INLINE void StoreFirst(float* p, size_t n) const { _mm256_maskstore_ps(p, First(n), v); }
 };

@@ -58,6 +58,13 @@ struct Vec {
     x = _mm512_insertf32x4(x, _mm_loadu_ps(rows[8] + offset), 2);
     return {_mm512_insertf32x4(x, _mm_loadu_ps(rows[12] + offset), 3)};
   }
+  // 128-bit lane i goes to p + 4 * i * stride.
+  CROSSRANK_INLINE void StoreLanes(float* p, size_t stride) const {
+    _mm_storeu_ps(p, _mm512_castps512_ps128(v));
+    _mm_storeu_ps(p + 4 * stride, _mm512_extractf32x4_ps(v, 1));
+    _mm_storeu_ps(p + 8 * stride, _mm512_extractf32x4_ps(v, 2));
+    _mm_storeu_ps(p + 12 * stride, _mm512_extractf32x4_ps(v, 3));
+  }
   CROSSRANK_INLINE void Store(float* p) const { _mm512_storeu_ps(p, v); }
   CROSSRANK_INLINE void StoreFirst(float* p, size_t n) const { _mm512_mask_storeu_ps(p, First(n), v); }
 };

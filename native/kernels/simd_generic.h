@@ -80,6 +80,7 @@ struct Vec {
   static CROSSRANK_INLINE Vec LoadLanes(const float* const* rows, size_t offset) {
     return Load(rows[0] + offset);
   }
+  CROSSRANK_INLINE void StoreLanes(float* p, size_t) const { Store(p); }
   CROSSRANK_INLINE void Store(float* p) const { memcpy(p, &v, sizeof v); }
   CROSSRANK_INLINE void StoreFirst(float* p, size_t n) const {
     memcpy(p, &v, (n < kWidth ? n : kWidth) * sizeof(float));

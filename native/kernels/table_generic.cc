@@ -4,6 +4,7 @@
 //
 #include "activation.h"
 #include "attention.h"
+#include "attention_bf16.h"
 #include "convert.h"
 #include "embedding.h"
 #include "encode.h"
@@ -22,7 +23,7 @@ const KernelTable kGenericTable = {
     ToFloat,
     Encode,
     FinishInt8,
-    {},
+    {"generic", AttentionBf16, AttentionBf16WorkspaceFloats},
     {},
     {},
     {},

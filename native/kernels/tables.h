@@ -16,6 +16,7 @@ extern const LinearKernel kLinearInt8Avx2;
 extern const LinearKernel kLinearInt8AvxVnni;
 extern const LinearKernel kLinearInt8Avx512Vnni;
 extern const LinearKernel kLinearBf16Avx512Bf16;
+extern const AttentionBf16Kernel kAttentionBf16Avx512Bf16;
 
 // Register-resident loops of `steps` x 24 instructions of 32 (vdpbf16ps) or 16 (vfmadd) multiply-adds each.
 float MultiplyAddBf16(size_t steps);

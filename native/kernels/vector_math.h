@@ -38,6 +38,19 @@ CROSSRANK_INLINE Vec Exp2OfNegative(Vec x) {
   return ScaleByPowerOfTwo(p, n);
 }
 
+// 2^x for x <= 0, relative error 7.5e-5, with the same floor: enough where the result is rounded to bf16.
+// The cubic with the least relative error on [-0.5, 0.5] (Remez).
+CROSSRANK_INLINE Vec RoughExp2OfNegative(Vec x) {
+  x = Max(Vec::Broadcast(-126.0f), x);
+  const Vec n = Round(x);
+  const Vec r = x - n;  // exact
+  Vec p = Vec::Broadcast(5.5171669e-2f);
+  p = Fma(p, r, Vec::Broadcast(2.4261112e-1f));
+  p = Fma(p, r, Vec::Broadcast(6.9326099e-1f));
+  p = Fma(p, r, Vec::Broadcast(9.9992807e-1f));
+  return ScaleByPowerOfTwo(p, n);
+}
+
 // x * Phi(x) with Phi(x) = (1 + erf(z)) / 2, z = x / sqrt(2).
 // The two ranges of erf and their minimax polynomials: N. Juffa, "my_erff"
 // (stackoverflow.com/questions/35148198), at most 1 ulp. In the outer range it is 1 - erf(|z|) = exp(r) that

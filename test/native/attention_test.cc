@@ -35,8 +35,8 @@ struct AttentionCase {
   size_t QueryRows() const { return first_only ? offsets.size() - 1 : offsets.back(); }
 
   AttentionArgs Args(float* out) const {
-    return {q.data(),           k.data(),   v.data(), q_bias.data(), v_bias.data(), offsets.data(),
-            offsets.size() - 1, first_only, heads,    head_size,     out,           nullptr};
+    return {q.data(),       k.data(),           v.data(),   stride, stride,    q_bias.data(), v_bias.data(),
+            offsets.data(), offsets.size() - 1, first_only, heads,  head_size, out,           nullptr};
   }
 };
 
@@ -121,6 +121,40 @@ void ASequenceDoesNotDependOnItsNeighbours(const KernelTable& kernels) {
   }
 }
 
+// q, k and v as columns of one matrix, as the fused projection leaves them.
+void StridesDoNotChangeTheResult(const KernelTable& kernels) {
+  for (size_t head_size : {7, 20, 32}) {
+    for (bool first_only : {false, true}) {
+      SetContext(kernels, Join("attention strides, head_size, first_only", {head_size, first_only}));
+      const AttentionCase c(13, 2, head_size, kLengths, first_only);
+      Buffer dense(c.QueryRows() * c.stride, 0), out(c.QueryRows() * c.stride, 0);
+      RunAttention(kernels, c.Args(dense.data()));
+      const size_t wide = 3 * c.stride + 5;
+      std::vector<float> matrix(c.offsets.back() * wide, std::nanf(""));
+      const auto place = [&](const std::vector<float>& from, size_t column) {
+        for (size_t i = 0; i < from.size(); ++i)
+          matrix[i / c.stride * wide + column + i % c.stride] = from[i];
+      };
+      place(c.q, 0);
+      place(c.k, c.stride);
+      place(c.v, 2 * c.stride);
+      AttentionArgs args = c.Args(out.data());
+      args.q = matrix.data();
+      args.k = args.q + c.stride;
+      args.v = args.k + c.stride;
+      args.q_stride = args.kv_stride = wide;
+      RunAttention(kernels, args);
+      CHECK(SameBits(out.data(), dense.data(), c.QueryRows() * c.stride));
+      CHECK(out.Intact());
+      Buffer q(c.q, 1);
+      args.q = q.data();
+      args.q_stride = c.stride;
+      RunAttention(kernels, args);
+      CHECK(SameBits(out.data(), dense.data(), c.QueryRows() * c.stride));
+    }
+  }
+}
+
 void AQueryRowHasTheSameBitsInEveryBlock(const KernelTable& kernels) {
   SetContext(kernels, "attention, equal queries");
   AttentionCase c(8, 2, 32, {45}, false);
@@ -178,6 +212,7 @@ void AttentionToNanIsNan(const KernelTable& kernels) {
 void TestTable(const KernelTable& kernels) {
   AttentionMatchesTheReference(kernels);
   ASequenceDoesNotDependOnItsNeighbours(kernels);
+  StridesDoNotChangeTheResult(kernels);
   AQueryRowHasTheSameBitsInEveryBlock(kernels);
   LargeScoresLoseNothing(kernels);
   HugeScoresStayFinite(kernels);

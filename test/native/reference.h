@@ -158,15 +158,15 @@ inline std::vector<double> EmbeddedRow(const EmbeddingArgs& args, size_t token) 
 // the index of the sequence it looks at.
 inline std::vector<double> AttentionRow(const AttentionArgs& args, const std::vector<float>& k_bias,
                                         size_t sequence, size_t query, size_t head) {
-  const size_t stride = args.heads * args.head_size, column = head * args.head_size;
+  const size_t column = head * args.head_size;
   const size_t first = args.offsets[sequence], keys = args.offsets[sequence + 1] - first;
   std::vector<double> weights(keys);
   double maximum = -std::numeric_limits<double>::infinity(), sum = 0.0;
   for (size_t j = 0; j < keys; ++j) {
     double score = 0.0;
     for (size_t d = column; d < column + args.head_size; ++d) {
-      const double q = static_cast<double>(args.q[query * stride + d]) + args.q_bias[d];
-      const double k = static_cast<double>(args.k[(first + j) * stride + d]) + k_bias[d];
+      const double q = static_cast<double>(args.q[query * args.q_stride + d]) + args.q_bias[d];
+      const double k = static_cast<double>(args.k[(first + j) * args.kv_stride + d]) + k_bias[d];
       score += q * k;
     }
     weights[j] = score / std::sqrt(static_cast<double>(args.head_size));
@@ -177,7 +177,8 @@ inline std::vector<double> AttentionRow(const AttentionArgs& args, const std::ve
   for (size_t j = 0; j < keys; ++j) {
     for (size_t d = 0; d < args.head_size; ++d) {
       const size_t at = column + d;
-      out[d] += weights[j] / sum * (static_cast<double>(args.v[(first + j) * stride + at]) + args.v_bias[at]);
+      out[d] += weights[j] / sum *
+                (static_cast<double>(args.v[(first + j) * args.kv_stride + at]) + args.v_bias[at]);
     }
   }
   return out;
