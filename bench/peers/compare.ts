@@ -135,6 +135,13 @@ async function measureGroup(entrants: readonly Entrant[], bench: Bench): Promise
 }
 
 function miss(bench: Bench, { name, contender }: Entrant, error: Error): void {
-  const reason = error instanceof PeerError ? `${error.code}: ${error.message}` : error.message;
-  bench.absent.push({ name, precision: contender.precision, reason });
+  bench.absent.push({ name, precision: contender.precision, reason: reasonOf(error) });
+}
+
+/** What a library refused is told in its own words; the codes are for what went wrong around it. */
+function reasonOf(error: Error): string {
+  if (!(error instanceof PeerError)) return error.message;
+  return error.code === 'PEER_FAILED'
+    ? `not available here: ${error.message}`
+    : `${error.code}: ${error.message}`;
 }

@@ -39,21 +39,30 @@ export async function enter(
   first: TextSet,
   threads: number | undefined,
 ): Promise<Loaded> {
-  const { contender, way } = entrant;
-  const folder = await model.folder(way.files);
-  const worker = new PeerWorker(workerCommand(contender.runtime));
+  const folder = await model.folder(entrant.way.files);
+  const worker = new PeerWorker(workerCommand(entrant.contender.runtime));
   try {
-    const settings = { ...way.settings, ...moreSettings(contender, threads) };
-    const facts = await worker.call('load', { api: way.api, model: folder, settings });
-    const { scores } = await worker.call('score', first);
-    if (scores.length !== first.documents.length) {
-      throw new PeerError('PEER_GARBLED', `${scores.length} scores for ${first.documents.length} documents`);
-    }
-    return { ...entrant, worker, facts, scores };
+    return { ...entrant, worker, ...(await loadInto(worker, entrant, folder, first, threads)) };
   } catch (error) {
     worker.close();
     throw error;
   }
+}
+
+async function loadInto(
+  worker: PeerWorker,
+  { contender, way }: Pick<Entrant, 'contender' | 'way'>,
+  folder: string,
+  first: TextSet,
+  threads: number | undefined,
+): Promise<{ facts: LoadedPeer; scores: number[] }> {
+  const settings = { ...way.settings, ...moreSettings(contender, threads) };
+  const facts = await worker.call('load', { api: way.api, model: folder, settings });
+  const { scores } = await worker.call('score', first);
+  if (scores.length !== first.documents.length) {
+    throw new PeerError('PEER_GARBLED', `${scores.length} scores for ${first.documents.length} documents`);
+  }
+  return { facts, scores };
 }
 
 function moreSettings({ runtime }: Contender, threads: number | undefined): object {
@@ -69,7 +78,7 @@ export async function time(worker: PeerWorker, set: TextSet): Promise<number> {
   return elapsedMs;
 }
 
-/** Tries every way of a contender, each alone in a process; the fastest comes first. */
+/** Tries every way of a contender, one after the other in a process that then ends, and finds the fastest. */
 export async function probe(
   contender: Contender,
   model: PreparedModel,
@@ -78,33 +87,33 @@ export async function probe(
 ): Promise<{ best: Way | undefined; probes: Probe[] }> {
   const probes: Probe[] = [];
   let best: { way: Way; rate: number } | undefined;
+  let worker: PeerWorker | undefined;
   for (const way of [contender.documented, ...contender.others]) {
-    const result: Probe = {
-      contender: contender.name,
-      how: way.how,
-      pairsPerSecond: undefined,
-      error: undefined,
-    };
-    probes.push(result);
+    const found = { contender: contender.name, how: way.how };
     try {
-      const { worker } = await enter({ name: '', contender, way }, model, sets[0] as TextSet, undefined);
-      try {
-        for (let i = 0; i < requests; i++) {
-          const set = sets[(i + 1) % sets.length] as TextSet;
-          const rate = (set.documents.length / (await time(worker, set))) * 1000;
-          result.pairsPerSecond = Math.max(rate, result.pairsPerSecond ?? 0);
-        }
-      } finally {
-        worker.close();
-      }
-      if (best === undefined || (result.pairsPerSecond ?? 0) > best.rate) {
-        best = { way, rate: result.pairsPerSecond ?? 0 };
-      }
+      const folder = await model.folder(way.files);
+      worker ??= new PeerWorker(workerCommand(contender.runtime));
+      await loadInto(worker, { contender, way }, folder, sets[0] as TextSet, undefined);
+      const rate = await fastestRate(worker, sets, requests);
+      if (best === undefined || rate > best.rate) best = { way, rate };
+      probes.push({ ...found, pairsPerSecond: rate, error: undefined });
     } catch (error) {
-      result.error = (error as Error).message;
+      probes.push({ ...found, pairsPerSecond: undefined, error: (error as Error).message });
+      worker?.close();
+      worker = undefined;
     }
   }
+  worker?.close();
   return { best: best?.way, probes };
+}
+
+async function fastestRate(worker: PeerWorker, sets: readonly TextSet[], requests: number): Promise<number> {
+  let fastest = 0;
+  for (let i = 0; i < requests; i++) {
+    const set = sets[(i + 1) % sets.length] as TextSet;
+    fastest = Math.max(fastest, (set.documents.length / (await time(worker, set))) * 1000);
+  }
+  return fastest;
 }
 
 export interface RoundPlan {

@@ -33,6 +33,7 @@ class Worker:
         from sentence_transformers_peer import SentenceTransformersPeer
 
         peers = {"sentence-transformers": SentenceTransformersPeer, "openvino": OpenVinoPeer}
+        self.peer = None  # the model before it is gone first
         started = time.perf_counter()
         self.peer = peers[argument["api"]](argument["model"], argument["settings"])
         load_ms = (time.perf_counter() - started) * 1000
