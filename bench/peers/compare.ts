@@ -87,6 +87,14 @@ async function entrantsOf(contender: Contender, bench: Bench): Promise<Entrant[]
     return [];
   }
   const usual: Entrant = { name, contender, way: documented };
+  try {
+    // Before anyone is loaded: converting takes as much memory as running.
+    bench.progress.show(`writing files for ${name}`, 0);
+    await bench.model.folder(documented.files);
+  } catch (error) {
+    miss(bench, usual, error as Error);
+    return [];
+  }
   const { probe: requests } = bench.options;
   if (requests === 0 || contender.others.length === 0) return [usual];
   bench.progress.show(`trying ways to run ${name}`, 0);

@@ -2,7 +2,7 @@
  * transformers.js in a process of its own, as its documentation uses a cross-encoder:
  * https://huggingface.co/docs/transformers.js/api/models (AutoModelForSequenceClassification with text pairs).
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { servePeer } from './serve';
@@ -21,8 +21,10 @@ interface Settings {
   modules: string;
   dtype: string;
   batch: number;
-  externalData: boolean;
 }
+
+/** The file of each `dtype`, as the library names it; weights over 2 GB lie beside it. */
+const GRAPHS: Record<string, string> = { fp32: 'model', q8: 'model_quantized' };
 
 let tokenizer: Tokenizer;
 let model: Model;
@@ -30,7 +32,7 @@ let batch: number;
 
 servePeer({
   async load(request) {
-    const { modules, dtype, externalData, batch: size } = request.settings as Settings;
+    const { modules, dtype, batch: size } = request.settings as Settings;
     const folder = join(modules, '@huggingface', 'transformers');
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     const entry = manifest.exports.node.import.default as string;
@@ -41,7 +43,7 @@ servePeer({
     model = await library.AutoModelForSequenceClassification.from_pretrained(request.model, {
       ...options,
       dtype,
-      use_external_data_format: externalData,
+      use_external_data_format: existsSync(join(request.model, 'onnx', `${GRAPHS[dtype]}.onnx_data`)),
     });
     batch = size;
     const runtime = JSON.parse(readFileSync(join(modules, 'onnxruntime-node', 'package.json'), 'utf8'));
