@@ -1,5 +1,15 @@
-import { parseArgs } from 'node:util';
+import {
+  type Range,
+  readChoice,
+  readInteger,
+  readList,
+  readRange,
+  readValues,
+  UsageError,
+} from './command-line';
 import { SHAPE_NAMES, type ShapeName } from './shapes';
+
+export { type Range, UsageError };
 
 /** What the command line of the bench asks for. */
 export interface BenchOptions {
@@ -24,11 +34,6 @@ export interface BenchOptions {
   plot: string | undefined;
 }
 
-export interface Range {
-  min: number;
-  max: number;
-}
-
 export const USAGE = `npm run bench                                    the embedded model on this machine
 npm run bench -- --shape minilm-l6               random weights of a known shape
 npm run bench -- --shape minilm-l6 --compare padded
@@ -47,9 +52,6 @@ npm run bench -- --shape minilm-l6 --compare padded
   --json [FILE]       everything measured as JSON, to a file or to standard output
   --plot FILE.svg     latency distribution and throughput by concurrency
   --help`;
-
-/** The command line is wrong; the message is for people. */
-export class UsageError extends Error {}
 
 const OPTIONS = {
   help: { type: 'boolean' },
@@ -72,7 +74,7 @@ type OptionName = keyof typeof OPTIONS;
 
 /** @throws UsageError that names the option, what it takes and what came */
 export function parseBenchArguments(args: readonly string[]): BenchOptions {
-  const values = readValues(args);
+  const values = readValues(withJsonValue(args), OPTIONS);
   const integer = (name: OptionName, missing: number, max: number) =>
     values[name] === undefined ? missing : readInteger(name, values[name], max);
   const options: BenchOptions = {
@@ -83,7 +85,7 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
     threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
     documents: integer(values.documents === undefined ? 'documents-per-query' : 'documents', 100, 100_000),
     length: readRange(values.length ?? '60-130'),
-    concurrency: readList(values.concurrency ?? '1,2,4'),
+    concurrency: readList('concurrency', values.concurrency ?? '1,2,4'),
     seconds: readSeconds(values.seconds ?? '8'),
     rounds: integer('rounds', 7, 10_000),
     compare: readChoice('compare', values.compare, ['padded'] as const),
@@ -101,35 +103,6 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
   return options;
 }
 
-function readValues(args: readonly string[]): Partial<Record<OptionName, string>> {
-  // Not strict: its messages do not list what is known, and --json takes a value or none.
-  const { tokens } = parseArgs({
-    args: withJsonValue(args),
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  });
-  const values: Partial<Record<OptionName, string>> = {};
-  for (const token of tokens) {
-    if (token.kind === 'positional') {
-      throw new UsageError(`"${token.value}" belongs to no option; see --help`);
-    }
-    if (token.kind !== 'option') continue;
-    if (!Object.hasOwn(OPTIONS, token.name)) {
-      const known = Object.keys(OPTIONS).map((name) => `--${name}`);
-      throw new UsageError(`unknown option ${token.rawName}; known are ${known.join(', ')}`);
-    }
-    const name = token.name as OptionName;
-    const takesValue = OPTIONS[name].type === 'string';
-    if (takesValue && (token.value === undefined || token.value === ''))
-      throw new UsageError(`--${name} needs a value`);
-    if (!takesValue && token.value !== undefined) throw new UsageError(`--${name} takes no value`);
-    values[name] = token.value ?? '';
-  }
-  return values;
-}
-
 /** `--json` alone means standard output. */
 function withJsonValue(args: readonly string[]): string[] {
   return args.flatMap((arg, i) => {
@@ -138,46 +111,10 @@ function withJsonValue(args: readonly string[]): string[] {
   });
 }
 
-function readInteger(name: string, text: string, max: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > max) {
-    throw new UsageError(`--${name} takes an integer from 1 to ${max}, not ${JSON.stringify(text)}`);
-  }
-  return value;
-}
-
 function readSeconds(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 3600)) {
     throw new UsageError(`--seconds takes a number above 0 and up to 3600, not ${JSON.stringify(text)}`);
   }
   return value;
-}
-
-function readChoice<T extends string>(
-  name: string,
-  text: string | undefined,
-  choices: readonly T[],
-): T | undefined {
-  if (text === undefined) return undefined;
-  const choice = choices.find((known) => known === text);
-  if (choice === undefined)
-    throw new UsageError(`--${name} takes ${choices.join(', ')}, not ${JSON.stringify(text)}`);
-  return choice;
-}
-
-function readRange(text: string): Range {
-  const [, min, max] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(text) ?? [];
-  const range = { min: Number(min), max: Number(max ?? min) };
-  if (!(range.min >= 1 && range.min <= range.max)) {
-    throw new UsageError(`--length takes tokens as MIN-MAX, such as 60-130, not ${JSON.stringify(text)}`);
-  }
-  return range;
-}
-
-function readList(text: string): number[] {
-  if (!/^\d+(,\d+)*$/.test(text)) {
-    throw new UsageError(`--concurrency takes a list such as 1,2,4, not ${JSON.stringify(text)}`);
-  }
-  return text.split(',').map((item) => readInteger('concurrency', item, 1024));
 }

@@ -23,7 +23,7 @@ export interface ExportOptions {
   externalData?: boolean;
 }
 
-const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+export const BESIDE = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
 /** torch.finfo(torch.float32).min, which transformers adds to masked attention scores. */
 const MASKED = -3.4028234663852886e38;
 const ROWS_AT_ONCE = 4096;

@@ -21,7 +21,7 @@ function cacheFolder(): string {
   return join(packageRoot(), 'build', 'bench');
 }
 
-export function chooseModel({ shape, model }: BenchOptions): ChosenModel {
+export function chooseModel({ shape, model }: Pick<BenchOptions, 'shape' | 'model'>): ChosenModel {
   if (shape !== undefined)
     return { name: shape, folder: syntheticModel(shape, cacheFolder()), synthetic: true };
   if (model === undefined) return { name: 'embedded model', folder: undefined, synthetic: false };

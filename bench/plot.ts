@@ -1,15 +1,11 @@
 import type { Profile } from './measure';
 import { percentile } from './statistics';
+import { colorOf, escapeText, FAINT, INK, label, line, MUTED, niceScale, plain, round, short } from './svg';
 
 const WIDTH = 1080;
 /** Of the panels with their axes; the legend adds a line for each concurrency. */
 const PANELS_HEIGHT = 476;
 const LEGEND_LINE = 24;
-const INK = '#1f2933';
-const FAINT = '#dde3ea';
-const MUTED = '#52606d';
-/** Okabe and Ito 2008: told apart by everyone. */
-const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
 
 interface Panel {
   left: number;
@@ -139,15 +135,6 @@ function steps(sorted: readonly number[], x: (ms: number) => number, y: (share: 
   return points.join('');
 }
 
-/** Round numbers from 0 to at least `max`, four to eight of them. */
-function niceScale(max: number): { max: number; ticks: number[] } {
-  const rough = Math.max(max, Number.MIN_VALUE) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) as number) * power;
-  const count = Math.ceil(max / step);
-  return { max: count * step, ticks: Array.from({ length: count + 1 }, (_, i) => i * step) };
-}
-
 function title(panel: Panel, text: string): string {
   return label(panel.left, panel.top - 14, text, { size: 16, weight: 'bold' });
 }
@@ -166,46 +153,4 @@ function axisName(panel: Panel, horizontal: string, vertical: string): string {
     label(panel.left + panel.width / 2, panel.top + panel.height + 46, horizontal, { anchor: 'middle' }) +
     `<text x="${left}" y="${middle}" text-anchor="middle" fill="${INK}" transform="rotate(-90 ${left} ${middle})">${vertical}</text>`
   );
-}
-
-function label(
-  x: number,
-  y: number,
-  text: string,
-  {
-    anchor = 'start',
-    fill = INK,
-    size = 14,
-    weight = 'normal',
-  }: { anchor?: string; fill?: string; size?: number; weight?: string } = {},
-): string {
-  return (
-    `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" fill="${fill}" font-size="${size}" ` +
-    `font-weight="${weight}">${escapeText(text)}</text>`
-  );
-}
-
-function line(x1: number, y1: number, x2: number, y2: number, color: string, width = 1): string {
-  const ends = `x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}"`;
-  return `<line ${ends} stroke="${color}" stroke-width="${width}"/>`;
-}
-
-function colorOf(i: number): string {
-  return COLORS[i % COLORS.length] as string;
-}
-
-function escapeText(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-}
-
-function short(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toFixed(1);
-}
-
-function plain(value: number): string {
-  return String(Number(value.toPrecision(6)));
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
 }

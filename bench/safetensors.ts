@@ -26,6 +26,15 @@ export class Weights {
     return this.#places.has(name);
   }
 
+  /** Of all weights; the scales of quantised ones are no weights of their own. */
+  names(): string[] {
+    return [...this.#places.keys()].filter((name) => !name.endsWith(SCALE_SUFFIX));
+  }
+
+  isQuantised(): boolean {
+    return [...this.#places.values()].some(({ type }) => type === 'I8');
+  }
+
   shape(name: string): number[] {
     return this.#place(name).shape;
   }

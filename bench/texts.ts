@@ -17,7 +17,7 @@ interface PricedWord {
 const QUERY_WORDS = 8;
 const FILLER = 'the the the the the the the the';
 /** Tokens left of a text while its tokens are counted. */
-const KEPT_TOKENS = 4;
+export const KEPT_TOKENS = 4;
 
 /**
  * Makes queries and documents of common words; a document has as many tokens as drawn from `length`, evenly. What a word

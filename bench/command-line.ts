@@ -1,0 +1,80 @@
+import { parseArgs } from 'node:util';
+
+/** The command line is wrong; the message is for people. */
+export class UsageError extends Error {}
+
+export interface Range {
+  min: number;
+  max: number;
+}
+
+/** Options of a command: those of type string need a value. */
+export type OptionTable = Readonly<Record<string, { readonly type: 'boolean' | 'string' }>>;
+
+/** @throws UsageError for what is unknown, has no value where it needs one, or has one where it takes none */
+export function readValues<Table extends OptionTable>(
+  args: readonly string[],
+  options: Table,
+): Partial<Record<keyof Table & string, string>> {
+  // Not strict: its messages do not list what is known.
+  const { tokens } = parseArgs({
+    args: [...args],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const values: Partial<Record<string, string>> = {};
+  for (const token of tokens) {
+    if (token.kind === 'positional') {
+      throw new UsageError(`"${token.value}" belongs to no option; see --help`);
+    }
+    if (token.kind !== 'option') continue;
+    if (!Object.hasOwn(options, token.name)) {
+      const known = Object.keys(options).map((name) => `--${name}`);
+      throw new UsageError(`unknown option ${token.rawName}; known are ${known.join(', ')}`);
+    }
+    const takesValue = options[token.name]?.type === 'string';
+    if (takesValue && (token.value === undefined || token.value === ''))
+      throw new UsageError(`--${token.name} needs a value`);
+    if (!takesValue && token.value !== undefined) throw new UsageError(`--${token.name} takes no value`);
+    values[token.name] = token.value ?? '';
+  }
+  return values as Partial<Record<keyof Table & string, string>>;
+}
+
+export function readInteger(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > max) {
+    throw new UsageError(`--${name} takes an integer from 1 to ${max}, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
+export function readChoice<T extends string>(
+  name: string,
+  text: string | undefined,
+  choices: readonly T[],
+): T | undefined {
+  if (text === undefined) return undefined;
+  const choice = choices.find((known) => known === text);
+  if (choice === undefined)
+    throw new UsageError(`--${name} takes ${choices.join(', ')}, not ${JSON.stringify(text)}`);
+  return choice;
+}
+
+export function readRange(text: string): Range {
+  const [, min, max] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(text) ?? [];
+  const range = { min: Number(min), max: Number(max ?? min) };
+  if (!(range.min >= 1 && range.min <= range.max)) {
+    throw new UsageError(`--length takes tokens as MIN-MAX, such as 60-130, not ${JSON.stringify(text)}`);
+  }
+  return range;
+}
+
+export function readList(name: string, text: string): number[] {
+  if (!/^\d+(,\d+)*$/.test(text)) {
+    throw new UsageError(`--${name} takes a list such as 1,2,4, not ${JSON.stringify(text)}`);
+  }
+  return text.split(',').map((item) => readInteger(name, item, 1024));
+}
