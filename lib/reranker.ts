@@ -13,10 +13,10 @@ import {
 } from './native/binding';
 import { packageRoot } from './native/load';
 import {
+  type CpuLevel,
   checkLoadOptions,
   checkRerankOptions,
   checkScoringOptions,
-  type CpuLevel,
   type LoadOptions,
   type Precision,
   type RerankOptions,
