@@ -5,7 +5,7 @@ import type { LoadResult } from './load';
 import { describeMachine, type Machine, type Memory } from './machine';
 import { type ChosenModel, chooseModel } from './models';
 import type { Progress } from './progress';
-import { type LoadedModel, Subject } from './subject';
+import { type LoadedModel, type ProductRate, Subject } from './subject';
 
 /** What a plain run of the bench measured. */
 export interface Profile {
@@ -13,6 +13,8 @@ export interface Profile {
   model: ModelFacts;
   levels: LoadResult[];
   memory: Memory;
+  /** Multiply-adds of the model's matrices alone, in the same run; null where these are not ours to measure. */
+  products: ProductRate | null;
 }
 
 /** A model as it was loaded. */
@@ -70,7 +72,8 @@ export async function measureProfile(options: BenchOptions, progress: Progress):
       levels.push(await subject.call('run', { concurrency, seconds }, show));
     }
     const memory = await subject.call('memory');
-    return { machine: describeMachine(model.instructionSets), model, levels, memory };
+    const products = await subject.call('products');
+    return { machine: describeMachine(model.instructionSets), model, levels, memory, products };
   } finally {
     progress.clear();
     subject.close();

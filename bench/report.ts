@@ -3,6 +3,7 @@ import type { Comparison, Side } from './compare';
 import type { LoadResult } from './load';
 import type { Machine, Memory } from './machine';
 import type { ModelFacts, Profile } from './measure';
+import { shareOfProducts } from './products';
 import { type Spread, summarize } from './statistics';
 
 const STAGES = ['tokenize', 'queue', 'compute', 'total'] as const;
@@ -22,6 +23,7 @@ export function profileReport(profile: Profile, options: BenchOptions): string {
     'Throughput         concurrency  requests   pairs/s  tokens/s    event-loop delay P99, max (ms)',
     ...levels.map(throughputRow),
     '',
+    ...productLines(profile),
     `Memory             ${memoryLine(model, memory)}`,
     '',
     ...(fewest < ENOUGH_FOR_P99
@@ -64,6 +66,15 @@ export function comparisonReport(comparison: Comparison, options: BenchOptions):
     `Agreement          raw scores differ by at most ${scoreDifference.toExponential(1)}; the largest is ${fixed(scoreSize, 3)}`,
     `Memory             ${memoryLine(packed.model, packed.memory)}`,
   ].join('\n');
+}
+
+function productLines({ products, model, levels }: Profile): string[] {
+  if (products === null) return [];
+  const shares = levels.map((level) => shareOfProducts(products, model.info, level));
+  return [
+    `Matrix products    ${fixed((products.multiplyAddsPerSecond * 2) / 1e9, 0)} billion operations a second when nothing else runs; ` +
+      `the whole encoder reached ${fixed(Math.max(...shares) * 100, 0)} % of it`,
+  ];
 }
 
 function facts(

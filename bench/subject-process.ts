@@ -7,6 +7,7 @@ import { type LoadOptions, Reranker } from '../lib';
 import { nativeBinding } from '../lib/native/binding';
 import { type LoadPlan, runLoad, watchEventLoop } from './load';
 import { memoryOfThisProcess } from './machine';
+import { measureProducts } from './products';
 import type { Call, LoadedModel, Methods, Reply, TextPlan } from './subject';
 import { makeTexts, type TextSet } from './texts';
 
@@ -68,6 +69,8 @@ const methods: Methods = {
   async memory() {
     return memoryOfThisProcess();
   },
+
+  products: () => measureProducts(loaded()),
 };
 
 function send(reply: Reply): void {

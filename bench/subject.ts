@@ -33,6 +33,15 @@ export interface Methods {
   /** Raw scores of the first query's documents. */
   logits(): Promise<number[]>;
   memory(): Promise<Memory>;
+  /** The model's matrices multiplied and nothing else; null where they are an exported graph's. */
+  products(): Promise<ProductRate | null>;
+}
+
+export interface ProductRate {
+  /** Of all threads together. */
+  multiplyAddsPerSecond: number;
+  /** That a token takes in one layer. */
+  multiplyAddsPerTokenAndLayer: number;
 }
 
 export interface Call {

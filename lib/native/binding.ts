@@ -38,6 +38,7 @@ export interface NativeInfo {
   weightBytes: number;
   layers: number;
   hiddenSize: number;
+  intermediateSize: number;
   heads: number;
   labels: number;
   vocabSize: number;
@@ -58,6 +59,11 @@ export interface NativeInfo {
 
 export interface NativeEngine {
   info(): NativeInfo;
+  /**
+   * Multiply-adds a second of matrices of the model's sizes and precision, and nothing else, on as many threads as the
+   * model has: what the bench compares the whole with.
+   */
+  measureProducts(seconds: number): Promise<number>;
   dispose(): Promise<void>;
 }
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "addon/environment.h"
-#include "kernels/kernels.h"
+#include "runtime/product_rate.h"
 
 namespace crossrank::addon {
 namespace {
@@ -68,9 +68,11 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
 }  // namespace
 
 void EngineObject::Define(Napi::Env env, Napi::Object exports) {
-  const Napi::Function engine_class = DefineClass(
-      env, "Engine",
-      {InstanceMethod<&EngineObject::Info>("info"), InstanceMethod<&EngineObject::Dispose>("dispose")});
+  const Napi::Function engine_class =
+      DefineClass(env, "Engine",
+                  {InstanceMethod<&EngineObject::Info>("info"),
+                   InstanceMethod<&EngineObject::MeasureProducts>("measureProducts"),
+                   InstanceMethod<&EngineObject::Dispose>("dispose")});
   Environment::Of(env).SetEngineClass(engine_class);
   exports.Set("load", Napi::Function::New<&EngineObject::Load>(env, "load"));
 }
@@ -130,6 +132,7 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["weightBytes"] = number(model.weight_bytes);
   out["layers"] = number(model.layers);
   out["hiddenSize"] = number(model.hidden_size);
+  out["intermediateSize"] = number(model.intermediate_size);
   out["heads"] = number(model.heads);
   out["labels"] = number(model.labels);
   out["vocabSize"] = number(model.vocab_size);
@@ -146,6 +149,28 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["runtimeVersion"] = model.runtime_version;
   out["runtimePath"] = model.runtime_path;
   return out;
+}
+
+// measureProducts(seconds): multiply-adds a second of the model's matrices alone, on as many threads as it
+// has lanes
+Napi::Value EngineObject::MeasureProducts(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Translate(env, [&] {
+    if (!engine_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    const ModelInfo& model = engine_->model().info();
+    if (!model.packed)
+      throw Error(ErrorCode::kModelUnsupported, "the matrices of an exported graph are its own");
+    constexpr size_t kRows = 512;  // of a usual chunk
+    const ProductPlan plan{model.hidden_size, model.intermediate_size, kRows, engine_->lanes(),
+                           info[0].As<Napi::Number>().DoubleValue()};
+    const auto measure = [plan, precision = model.precision,
+                          level = model.kernel_level]() -> std::function<Napi::Value(Napi::Env)> {
+      const double rate =
+          crossrank::MeasureProducts(*OpenedLibrary(), KernelsOfLevel(level), precision, plan);
+      return [rate](Napi::Env env) -> Napi::Value { return Napi::Number::New(env, rate); };
+    };
+    return Napi::Value(Environment::Of(env).Promise(env, measure));
+  });
 }
 
 Napi::Value EngineObject::Dispose(const Napi::CallbackInfo& info) {

@@ -25,6 +25,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);
+  Napi::Value MeasureProducts(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   std::weak_ptr<Environment> environment_;

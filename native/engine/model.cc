@@ -9,10 +9,12 @@
 #include <functional>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "common/error.h"
 #include "common/mapped_file.h"
+#include "engine/weight_cache.h"
 #include "model/config_reader.h"
 #include "model/json.h"
 #include "model/packed_graph.h"
@@ -196,25 +198,31 @@ void Model::LoadPacked(const LoadOptions& options, const Json& config) {
   const kernels::KernelTable& kernels =
       options.kernels != nullptr ? *options.kernels : KernelsOfLevel(options.kernel_level);
   const Precision precision = ResolvePrecision(options.precision, kernels);
-  weights_.emplace(TensorSet::Open(options.folder));
-  WeightReader reader(*weights_);
-  GraphProgram program = BuildPackedGraph(architecture, reader, precision);
   const Library& library = OpenAnyLibrary(options);
-  {
-    const PageReleaser releaser(*weights_);
+  const std::string key = FilesKey(options.folder) + PrecisionName(precision) + " " + kernels.name;
+  const auto weights = ShareWeights(key, [&] {
+    auto loaded = std::make_shared<LoadedWeights>(LoadedWeights{TensorSet::Open(options.folder), nullptr});
+    WeightReader reader(loaded->tensors);
+    GraphProgram program = BuildPackedGraph(architecture, reader, precision);
+    const PageReleaser releaser(loaded->tensors);
     RunAll(program.packing);
-    session_ = OpenPackedSession(library, std::move(program), spec.labels, kernels);
-  }
+    loaded->session = OpenPackedSession(library, std::move(program), spec.labels, kernels);
+    loaded->parameters = reader.parameters();
+    loaded->bytes = reader.bytes();
+    return loaded;
+  });
+  session_ = std::shared_ptr<ScoringSession>(weights, weights->session.get());
 
   NoteKernels(kernels, spec, precision);
   rules_ = RulesOf(spec, ReadTokenizerConfig(options.folder));
   info_.model_type = spec.model_type;
   info_.architecture = spec.architecture;
   info_.packed = true;
-  info_.parameters = reader.parameters();
-  info_.weight_bytes = reader.bytes();
+  info_.parameters = weights->parameters;
+  info_.weight_bytes = weights->bytes;
   info_.layers = spec.layers;
   info_.hidden_size = spec.hidden_size;
+  info_.intermediate_size = spec.intermediate_size;
   info_.heads = spec.heads;
   info_.labels = spec.labels;
   info_.vocab_size = spec.vocab_size;
@@ -240,7 +248,6 @@ void Model::LoadExported(const LoadOptions& options, const std::string& path) {
                                            " is an exported graph and runs as it was written");
   }
   const kernels::KernelTable& kernels = KernelsOfLevel(options.kernel_level);
-  weights_.reset();
   info_.kernel_level = kernels.name;
   info_.linear_kernel = info_.attention_kernel = "onnxruntime";
   std::optional<Json> json;

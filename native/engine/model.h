@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,7 +9,6 @@
 #include "model/json.h"
 #include "model/model_spec.h"
 #include "model/precision.h"
-#include "model/safetensors.h"
 #include "runtime/session.h"
 #include "tokenizer/tokenizer.h"
 
@@ -34,7 +32,8 @@ struct ModelInfo {
   bool packed = true;  // our own graph; false: an exported .onnx on the padded path
   size_t parameters = 0;
   size_t weight_bytes = 0;  // that the loaded model holds: fp32 matrices, tables as stored
-  size_t layers = 0, hidden_size = 0, heads = 0, labels = 0, vocab_size = 0, max_tokens = 0;
+  size_t layers = 0, hidden_size = 0, intermediate_size = 0, heads = 0, labels = 0, vocab_size = 0,
+         max_tokens = 0;
   ScoreActivation activation = ScoreActivation::kSigmoid;
   std::string runtime_path, runtime_version;
   Precision precision = Precision::kFp32;  // that runs; of an exported graph, as it was written
@@ -59,10 +58,9 @@ class Model {
 
   ModelInfo info_;
   SequenceLayout::Rules rules_{};
-  std::optional<TensorSet> weights_;  // mapped: the session reads embeddings from it
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<SequenceLayout> layout_;
-  std::unique_ptr<ScoringSession> session_;
+  std::shared_ptr<ScoringSession> session_;  // models of the same weights share it
 };
 
 }  // namespace crossrank

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kernels.h"
 #include "model/graph_writer.h"
 #include "runtime/library.h"
 
