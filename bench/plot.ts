@@ -24,7 +24,7 @@ export function plotProfile(profile: Profile): string {
   const { requests, pairs, tokens } = levels[0] as (typeof levels)[number];
   const subtitle = [
     `${pairs / requests} documents a request, ${(tokens / pairs).toFixed(0)} tokens a pair`,
-    `${model.info.precision}, ${model.info.threads} threads, ${model.info.kernels}`,
+    `${model.info.precision}, ${model.info.threads} threads, ${model.info.kernels.linear} + ${model.info.kernels.attention}`,
     machine.cpu,
   ].join(' · ');
   return [

@@ -84,7 +84,7 @@ function facts(
     `                   ${machine.instructionSets}`,
     `Model              ${model.name}${model.synthetic ? ' (random weights)' : ''}: ${info.architecture}, ` +
       `${fixed(info.parameters / 1e6, 1)} M parameters, ${info.layers} layers of ${info.hiddenSize}`,
-    `                   ${info.precision}, ${info.threads} threads, ${info.kernels} kernels, ` +
+    `                   ${info.precision}, ${info.threads} threads, ${info.kernels.linear} and ${info.kernels.attention} kernels, ` +
       `ONNX Runtime ${info.onnxRuntime.version}; loaded in ${fixed(model.loadMs, 0)} ms`,
     `Load               ${options.documents} documents of ${min === max ? min : `${min}-${max}`} tokens a query${measured}`,
   ];

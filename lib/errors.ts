@@ -5,7 +5,7 @@
  * - `ERR_MODEL_NOT_FOUND`: there is no model folder there, or files that every model needs are missing.
  * - `ERR_MODEL_INVALID`: model files are broken or contradict each other.
  * - `ERR_MODEL_UNSUPPORTED`: the model is sound, but this version does not run it.
- * - `ERR_PRECISION`: this CPU does not run that precision, or it does not keep the model's scores.
+ * - `ERR_PRECISION`: this CPU lacks what the precision needs, or the model loses too much by it.
  * - `ERR_CLOSED`: the reranker has been disposed.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.

@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 export { CrossrankError, type ErrorCode } from './errors';
-export type { LoadOptions, Precision, RerankOptions, ScoringOptions } from './options';
+export type { CpuLevel, LoadOptions, Precision, RerankOptions, ScoringOptions } from './options';
 export {
   type RankedDocument,
   type RankedIndex,

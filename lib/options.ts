@@ -1,12 +1,29 @@
 import { CrossrankError, invalidArgument } from './errors';
 
-/** Arithmetic of the model. `auto` takes the fastest that keeps fp32-class scores on this CPU. */
+/**
+ * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
+ *
+ * - `fp32`: the reference
+ * - `bf16x3`: as exact as fp32 to the eye, from three bf16 products; needs AMX
+ * - `bf16`: bf16 operands, fp32 sums; needs AMX or AVX512-BF16
+ * - `int8`: a scale for each output of a weight and each row of activations; any CPU
+ * - `auto`: `bf16` where the CPU has AMX or multiplies bf16 much faster than fp32, else `fp32`
+ */
 export type Precision = 'auto' | 'fp32' | 'bf16x3' | 'bf16' | 'int8';
+
+/** Levels of instruction sets, weakest first; see {@link LoadOptions.cpu}. */
+export type CpuLevel = 'generic' | 'avx2' | 'avxvnni' | 'avx512' | 'vnni' | 'bf16' | 'amx';
 
 /** Options of {@link Reranker.load}. */
 export interface LoadOptions {
   /** @defaultValue `'auto'` */
   precision?: Precision;
+  /**
+   * Use kernels of this level at most, to compare or to rule one out; the environment variable `CROSSRANK_CPU` does the
+   * same. A level that the CPU lacks is refused. `precision: 'auto'` follows.
+   * @defaultValue the best that the CPU has
+   */
+  cpu?: CpuLevel;
   /** Engine threads. @defaultValue the processors this process may use */
   threads?: number;
   /**
@@ -78,11 +95,14 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
 }
 
 const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
+/** Weakest first. */
+export const CPU_LEVELS = ['generic', 'avx2', 'avxvnni', 'avx512', 'vnni', 'bf16', 'amx'] as const;
 const MAX_THREADS = 1024;
 const MAX_CHUNK_TOKENS = 1 << 20;
 
 const LOAD_OPTIONS = [
   'precision',
+  'cpu',
   'threads',
   'maxTokensPerChunk',
   'onnxRuntimePath',
@@ -96,6 +116,7 @@ const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnD
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
   checkChoice('precision', options.precision, PRECISIONS);
+  checkChoice('cpu', options.cpu, CPU_LEVELS);
   checkInteger('threads', options.threads, 1, MAX_THREADS);
   checkInteger('maxTokensPerChunk', options.maxTokensPerChunk, 1, MAX_CHUNK_TOKENS);
   if (options.onnxRuntimePath !== undefined && typeof options.onnxRuntimePath !== 'string') {

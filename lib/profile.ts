@@ -110,9 +110,8 @@ export async function applyProfile(
 ): Promise<{ options: LoadOptions; profile: string | null }> {
   const unused = { options, profile: null };
   // Kernels of a level that was named are not the ones that were measured.
-  const { cpu } = options as { cpu?: string };
   const isOff = options.profile === false || process.env.CROSSRANK_PROFILE === 'off';
-  if (isOff || cpu !== undefined) return unused;
+  if (isOff || options.cpu !== undefined) return unused;
   const asked = options.precision ?? 'auto';
   if (asked !== 'auto' && options.threads !== undefined && options.maxTokensPerChunk !== undefined)
     return unused;

@@ -13,10 +13,12 @@ import {
 } from './native/binding';
 import { packageRoot } from './native/load';
 import {
+  type CpuLevel,
   checkLoadOptions,
   checkRerankOptions,
   checkScoringOptions,
   type LoadOptions,
+  type Precision,
   type RerankOptions,
   type ScoringOptions,
 } from './options';
@@ -85,14 +87,22 @@ export interface RerankerInfo {
   maxLength: number;
   /** What `scores: 'model'` does. */
   activation: 'sigmoid' | 'identity';
-  /** `'model'`: as the exported graph was written. */
-  precision: 'fp32' | 'model';
+  /** That runs, after `'auto'` was resolved; `'model'`: as the exported graph was written. */
+  precision: Exclude<Precision, 'auto'> | 'model';
   threads: number;
   maxTokensPerChunk: number;
   /** Path of the profile of `crossrank tune` that filled in options, or null where none did. */
   profile: string | null;
-  /** Instruction set of the kernels, such as `'avx512'`. */
-  kernels: string;
+  kernels: {
+    /** Level of instruction sets that was chosen; see {@link LoadOptions.cpu}. */
+    level: CpuLevel;
+    /** What multiplies matrices: `'onnxruntime'` in fp32, else such as `'avx512-vnni'` or `'amx-bf16'`. */
+    linear: string;
+    /** What computes attention, such as `'avx512'` or `'avx512-bf16'`. */
+    attention: string;
+    /** What the CPU has and the operating system refuses to this process, and why. */
+    refused?: string;
+  };
   memory: {
     /** Bytes that the weights take: matrices as the precision keeps them, embedding tables as in the file. */
     weights: number;
@@ -157,6 +167,8 @@ export class Reranker {
       libraryPaths: libraries.paths,
       libraryRequired: libraries.required,
       literalSpecialTokens: options.specialTokens === 'text',
+      precision: options.precision ?? 'auto',
+      cpu: options.cpu ?? '',
       threads: options.threads ?? availableParallelism(),
       maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
     });
@@ -272,11 +284,16 @@ export class Reranker {
       labels: info.labels,
       maxLength: info.maxLength,
       activation: info.activation,
-      precision: info.packed ? 'fp32' : 'model',
+      precision: info.packed ? info.precision : 'model',
       threads: info.threads,
       maxTokensPerChunk: info.maxTokensPerChunk,
       profile: this.#profile,
-      kernels: info.kernels,
+      kernels: {
+        level: info.kernelLevel as CpuLevel,
+        linear: info.linearKernel,
+        attention: info.attentionKernel,
+        ...(info.refusedFeatures === '' ? {} : { refused: info.refusedFeatures }),
+      },
       memory: { weights: info.weightBytes },
       onnxRuntime: { version: info.runtimeVersion, path: info.runtimePath },
     };

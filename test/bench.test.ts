@@ -195,7 +195,7 @@ describe('a run', () => {
         instructionSets: expect.any(String),
         usableProcessors: expect.any(Number),
       },
-      model: { loadMs: expect.any(Number), info: { threads: 1, kernels: expect.any(String) } },
+      model: { loadMs: expect.any(Number), info: { threads: 1, kernels: { linear: expect.any(String) } } },
       memory: { residentBytes: expect.any(Number), peakBytes: expect.any(Number) },
     });
     expect(measured.levels.map((level: { concurrency: number }) => level.concurrency)).toEqual([1, 3]);

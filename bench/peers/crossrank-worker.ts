@@ -10,7 +10,7 @@ servePeer({
     const { threads, kernels, onnxRuntime, precision } = reranker.info();
     return {
       versions: { 'onnxruntime (ours)': onnxRuntime.version },
-      execution: `${threads} threads, ${precision}, ${kernels} kernels`,
+      execution: `${threads} threads, ${precision}, ${kernels.linear} and ${kernels.attention} kernels`,
     };
   },
 

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { LoadOptions, Precision } from '../options';
+import { CPU_LEVELS, type Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
 import { significant } from '../precision/parity';
 import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../precision/verify';
@@ -21,7 +21,8 @@ export async function verify(args: readonly string[]): Promise<number> {
   const model = readModel(positionals);
   const choices = ['all', 'fp32', ...COMPARED_PRECISIONS] as const;
   const asked = readChoice('precision', values.precision, choices) ?? 'all';
-  const cpu = (values.cpu === undefined ? {} : { cpu: values.cpu }) as LoadOptions;
+  const level = readChoice('cpu', values.cpu, CPU_LEVELS);
+  const cpu = level === undefined ? {} : { cpu: level };
 
   const progress = new Progress();
   const open = (precision: Precision) => Reranker.load(model, { ...cpu, precision, profile: false });

@@ -1,4 +1,5 @@
 import { CrossrankError, type ErrorCode } from '../errors';
+import type { Precision } from '../options';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
@@ -20,6 +21,9 @@ export interface NativeLoadOptions {
   libraryPaths: readonly string[];
   libraryRequired: boolean;
   literalSpecialTokens: boolean;
+  precision: Precision;
+  /** Empty: the environment's CROSSRANK_CPU, or the fastest. */
+  cpu: string;
   threads: number;
   /** 0: what suits the model */
   maxTokensPerChunk: number;
@@ -42,7 +46,12 @@ export interface NativeInfo {
   activation: 'sigmoid' | 'identity';
   threads: number;
   maxTokensPerChunk: number;
-  kernels: string;
+  precision: Exclude<Precision, 'auto'>;
+  kernelLevel: string;
+  linearKernel: string;
+  attentionKernel: string;
+  /** Empty where nothing is refused. */
+  refusedFeatures: string;
   runtimeVersion: string;
   runtimePath: string;
 }

@@ -98,6 +98,8 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   load.library_paths = Strings(js.Get("libraryPaths").As<Napi::Array>());
   load.library_required = Flag(js, "libraryRequired");
   load.literal_special_tokens = Flag(js, "literalSpecialTokens");
+  load.precision = ParsePrecision(Text(js, "precision"));
+  load.kernel_level = Text(js, "cpu");
   EngineOptions engine_options;
   engine_options.lanes = Size(js, "threads");
   engine_options.max_tokens_per_chunk = Size(js, "maxTokensPerChunk");
@@ -136,7 +138,11 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["activation"] = ActivationName(model.activation);
   out["threads"] = number(engine_->lanes());
   out["maxTokensPerChunk"] = number(engine_->max_tokens_per_chunk());
-  out["kernels"] = kernels::Kernels().name;
+  out["precision"] = PrecisionName(model.precision);
+  out["kernelLevel"] = model.kernel_level;
+  out["linearKernel"] = model.linear_kernel;
+  out["attentionKernel"] = model.attention_kernel;
+  out["refusedFeatures"] = model.refused_features;
   out["runtimeVersion"] = model.runtime_version;
   out["runtimePath"] = model.runtime_path;
   return out;

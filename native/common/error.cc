@@ -12,6 +12,8 @@ const char* ErrorCodeName(ErrorCode code) noexcept {
       return "ERR_MODEL_INVALID";
     case ErrorCode::kModelUnsupported:
       return "ERR_MODEL_UNSUPPORTED";
+    case ErrorCode::kPrecision:
+      return "ERR_PRECISION";
     case ErrorCode::kClosed:
       return "ERR_CLOSED";
     case ErrorCode::kRuntime:

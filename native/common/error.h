@@ -13,6 +13,7 @@ enum class ErrorCode {
   kModelNotFound,     // ERR_MODEL_NOT_FOUND
   kModelInvalid,      // ERR_MODEL_INVALID
   kModelUnsupported,  // ERR_MODEL_UNSUPPORTED
+  kPrecision,         // ERR_PRECISION
   kClosed,            // ERR_CLOSED
   kRuntime,           // ERR_RUNTIME
 };

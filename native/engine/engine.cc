@@ -214,12 +214,13 @@ void Engine::Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle)
 }
 
 void Engine::Finish(const std::shared_ptr<Request>& request) {
-  for (const float logit : request->logits) {
-    if (std::isfinite(logit)) continue;
-    Fail(request,
-         Error(ErrorCode::kModelInvalid,
-               "the model in " + model_->info().folder +
-                   " computed a score that is not finite; its weights hold NaN or infinity, or overflow"));
+  for (size_t i = 0; i < request->logits.size(); i++) {
+    if (std::isfinite(request->logits[i])) continue;
+    const std::string layer = FirstNonFiniteLayer(*request, i / model_->info().labels);
+    Fail(request, Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder +
+                                                      " computed a score that is not finite" +
+                                                      (layer.empty() ? "" : ", first in " + layer) +
+                                                      "; its weights hold NaN or infinity, or overflow"));
     return;
   }
   Outcome outcome;
@@ -236,6 +237,13 @@ void Engine::Finish(const std::shared_ptr<Request>& request) {
                      Milliseconds(request->computing - request->tokenized);
   outcome.compute_ms = Milliseconds(Clock::now() - request->computing);
   Complete(request, std::move(outcome));
+}
+
+std::string Engine::FirstNonFiniteLayer(const Request& request, size_t pair) const {
+  SequenceBatch batch;
+  model_->layout().Append(request.query_tokens(pair), request.document_tokens(pair), request.lengths[pair],
+                          batch);
+  return model_->session().FindNonFinite(batch, RunHandle());
 }
 
 void Engine::Fail(const std::shared_ptr<Request>& request, const Error& error) {

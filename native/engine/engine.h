@@ -56,6 +56,7 @@ class Engine {
   void Plan(const std::shared_ptr<Request>& request);
   void Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle);
   void Finish(const std::shared_ptr<Request>& request);
+  std::string FirstNonFiniteLayer(const Request& request, size_t pair) const;
   void Fail(const std::shared_ptr<Request>& request, const Error& error);
   void Complete(const std::shared_ptr<Request>& request, Outcome outcome);
 

@@ -1,10 +1,12 @@
 #include "engine/model.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <mutex>
 #include <thread>
@@ -148,6 +150,21 @@ class PageReleaser {
   std::thread thread_;
 };
 
+// Runs functions side by side on as many threads as there are processors, and hands on the first error.
+void RunAll(const std::vector<std::function<void()>>& functions) {
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i = next++; i < functions.size(); i = next++) functions[i]();
+  };
+  constexpr size_t kMostThreads = 16;
+  const size_t threads =
+      std::min({functions.size(), kMostThreads, size_t{std::thread::hardware_concurrency()}});
+  std::vector<std::unique_ptr<Background>> others;
+  for (size_t i = 1; i < threads; i++) others.push_back(std::make_unique<Background>(work));
+  work();
+  for (const auto& other : others) other->Join();
+}
+
 bool HasSafetensors(const std::string& folder) {
   return Exists(FilePath(folder, "model.safetensors")) ||
          Exists(FilePath(folder, "model.safetensors.index.json"));
@@ -176,15 +193,20 @@ SequenceLayout::Rules RulesOf(const ModelSpec& spec, const TokenizerConfig& toke
 void Model::LoadPacked(const LoadOptions& options, const Json& config) {
   const Architecture architecture = DescribeModel(config.root());
   const ModelSpec& spec = architecture.spec;
+  const kernels::KernelTable& kernels =
+      options.kernels != nullptr ? *options.kernels : KernelsOfLevel(options.kernel_level);
+  const Precision precision = ResolvePrecision(options.precision, kernels);
   weights_.emplace(TensorSet::Open(options.folder));
   WeightReader reader(*weights_);
-  GraphProgram program = BuildPackedGraph(architecture, reader);
+  GraphProgram program = BuildPackedGraph(architecture, reader, precision);
   const Library& library = OpenAnyLibrary(options);
   {
     const PageReleaser releaser(*weights_);
-    session_ = OpenPackedSession(library, std::move(program), spec.labels);
+    RunAll(program.packing);
+    session_ = OpenPackedSession(library, std::move(program), spec.labels, kernels);
   }
 
+  NoteKernels(kernels, spec, precision);
   rules_ = RulesOf(spec, ReadTokenizerConfig(options.folder));
   info_.model_type = spec.model_type;
   info_.architecture = spec.architecture;
@@ -199,8 +221,28 @@ void Model::LoadPacked(const LoadOptions& options, const Json& config) {
   info_.activation = spec.score_activation;
 }
 
+void Model::NoteKernels(const kernels::KernelTable& kernels, const ModelSpec& spec, Precision precision) {
+  info_.precision = precision;
+  info_.kernel_level = kernels.name;
+  info_.refused_features = RefusedFeatures();
+  info_.linear_kernel = "onnxruntime";
+  info_.attention_kernel = kernels.base;
+  if (precision == Precision::kFp32) return;
+  const kernels::LinearKernel& linear = kernels::LinearFor(kernels, FormatOf(precision));
+  if (linear.run != nullptr) info_.linear_kernel = linear.name;
+  if (!AttendsInFp32(spec, precision)) info_.attention_kernel = kernels.attention_bf16.name;
+}
+
 void Model::LoadExported(const LoadOptions& options, const std::string& path) {
+  if (options.precision != Precision::kAuto && options.precision != Precision::kFp32) {
+    throw Error(ErrorCode::kPrecision, std::string("precision '") + PrecisionName(options.precision) +
+                                           "' needs model.safetensors: " + path +
+                                           " is an exported graph and runs as it was written");
+  }
+  const kernels::KernelTable& kernels = KernelsOfLevel(options.kernel_level);
   weights_.reset();
+  info_.kernel_level = kernels.name;
+  info_.linear_kernel = info_.attention_kernel = "onnxruntime";
   std::optional<Json> json;
   if (Exists(FilePath(options.folder, "config.json"))) json.emplace(ReadJson(options.folder, "config.json"));
   const bool has_config = json && json->root().isObject();

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "amx_permission.h"
 #include "kernels.h"
 #include "tables.h"
 
@@ -55,7 +56,7 @@ uint64_t EnabledState(const Registers& leaf1) {
 
 struct Cpu {
   std::string features;
-  bool avx2 = false, avxvnni = false, avx512 = false, vnni = false, bf16 = false;  // levels
+  bool avx2 = false, avxvnni = false, avx512 = false, vnni = false, bf16 = false, amx = false;  // levels
 };
 
 // Bits: Intel SDM volume 2A, CPUID; volume 1, section 13.1 for XCR0.
@@ -83,14 +84,15 @@ Cpu Detect() {
   const bool avx512vnni = note("avx512vnni", leaf7.ecx, 11, zmm);
   const bool avx512bf16 = note("avx512bf16", leaf7_1.eax, 5, zmm);
   const bool avxvnni = note("avxvnni", leaf7_1.eax, 4, ymm);
-  note("amx-tile", leaf7.edx, 24, tiles);
-  note("amx-bf16", leaf7.edx, 22, tiles);
-  note("amx-int8", leaf7.edx, 25, tiles);
+  const bool amx_tile = note("amx-tile", leaf7.edx, 24, tiles);
+  const bool amx_bf16 = note("amx-bf16", leaf7.edx, 22, tiles);
+  const bool amx_int8 = note("amx-int8", leaf7.edx, 25, tiles);
   cpu.avx2 = avx2 && fma && f16c;
   cpu.avxvnni = cpu.avx2 && avxvnni;
   cpu.avx512 = cpu.avx2 && avx512f && avx512bw && avx512vl && avx512dq;
   cpu.vnni = cpu.avx512 && avx512vnni;
   cpu.bf16 = cpu.vnni && avx512bf16;
+  cpu.amx = cpu.bf16 && amx_tile && amx_bf16 && amx_int8;
   return cpu;
 }
 
@@ -120,7 +122,11 @@ struct Level {
   const char* name;
   bool present;
   const KernelTable* base;
-  const LinearKernel *linear_int8, *linear_bf16;
+  // Null: as the base has it.
+  const LinearKernel* linear_int8 = nullptr;
+  const LinearKernel* linear_bf16 = nullptr;
+  const LinearKernel* linear_bf16x3 = nullptr;
+  const AttentionBf16Kernel* attention_bf16 = nullptr;
 };
 
 constexpr size_t kMaxLevels = 8;
@@ -128,14 +134,21 @@ constexpr size_t kMaxLevels = 8;
 class Levels {
  public:
   Levels() {
-    Add({"generic", true, &kGenericTable, nullptr, nullptr});
+    Add({"generic", true, &kGenericTable});
 #if defined(CROSSRANK_X86)
     const Cpu& cpu = ThisCpu();
-    Add({"avx2", cpu.avx2, &kAvx2Table, &kLinearInt8Avx2, nullptr});
-    Add({"avxvnni", cpu.avxvnni, &kAvx2Table, &kLinearInt8AvxVnni, nullptr});
-    Add({"avx512", cpu.avx512, &kAvx512Table, &kLinearInt8Avx2, nullptr});
-    Add({"vnni", cpu.vnni, &kAvx512Table, &kLinearInt8Avx512Vnni, nullptr});
-    Add({"bf16", cpu.bf16, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearBf16Avx512Bf16});
+    Add({"avx2", cpu.avx2, &kAvx2Table, &kLinearInt8Avx2});
+    Add({"avxvnni", cpu.avxvnni, &kAvx2Table, &kLinearInt8AvxVnni});
+    Add({"avx512", cpu.avx512, &kAvx512Table, &kLinearInt8Avx2});
+    Add({"vnni", cpu.vnni, &kAvx512Table, &kLinearInt8Avx512Vnni});
+    Add({"bf16", cpu.bf16, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearBf16Avx512Bf16, nullptr,
+         &kAttentionBf16Avx512Bf16});
+#if defined(__linux__)
+    Add({"amx", cpu.amx && RequestAmxPermission(), &kAvx512Table, &kLinearInt8Amx, &kLinearBf16Amx,
+         &kLinearBf16x3Amx, &kAttentionBf16Amx});
+#else
+    Add({"amx", false, &kAvx512Table});
+#endif
 #endif
     std::reverse(available_, available_ + present_);
   }
@@ -152,8 +165,11 @@ class Levels {
     KernelTable& table = tables_[present_];
     table = *level.base;
     table.name = level.name;
+    table.base = level.base->name;
     if (level.linear_int8 != nullptr) table.linear_int8 = *level.linear_int8;
     if (level.linear_bf16 != nullptr) table.linear_bf16 = *level.linear_bf16;
+    if (level.linear_bf16x3 != nullptr) table.linear_bf16x3 = *level.linear_bf16x3;
+    if (level.attention_bf16 != nullptr) table.attention_bf16 = *level.attention_bf16;
     available_[present_++] = &table;
   }
 
@@ -222,5 +238,10 @@ bool Bf16BeatsFp32() {
 }
 
 const char* CpuFeatures() { return ThisCpu().features.c_str(); }
+
+const LinearKernel& LinearFor(const KernelTable& table, Format format) {
+  if (format == Format::kInt8) return table.linear_int8;
+  return format == Format::kBf16 ? table.linear_bf16 : table.linear_bf16x3;
+}
 
 }  // namespace crossrank::kernels

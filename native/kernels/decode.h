@@ -36,8 +36,7 @@ inline void DecodeRow(const uint8_t* row, size_t columns, Format format, float* 
 
 // An int8 weight, as it is packed.
 inline int8_t Int8WeightAt(const LinearWeights& weights, size_t output, size_t input) {
-  const uint8_t* panel =
-      weights.panels + output / kPanelOutputs * PanelBytes(Format::kInt8, weights.inputs);
+  const uint8_t* panel = weights.panels + output / kPanelOutputs * PanelBytes(Format::kInt8, weights.inputs);
   const size_t column = output % kPanelOutputs, step = input / 64, place = input % 64;
   return static_cast<int8_t>(
       panel[step * 2048 + column / 16 * 1024 + place / 4 * 64 + column % 16 * 4 + place % 4]);

@@ -7,7 +7,7 @@ namespace crossrank::kernels {
 namespace {
 
 void FinishInt8(const LinearArgs& args, const int32_t* products) {
-  constexpr size_t kRows = 8;
+  constexpr size_t kRows = kFinishRows;
   const size_t outputs = args.weights.outputs;
   alignas(64) int32_t tile[kRows * kPanelOutputs] = {};
   Epilogue epilogue(args, false);

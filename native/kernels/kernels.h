@@ -87,6 +87,7 @@ struct KernelTable {
   AttentionBf16Kernel attention_bf16;
   // Without a run function where the CPU has no kernel for it.
   LinearKernel linear_bf16, linear_bf16x3, linear_int8;
+  const char* base;  // what the fp32 functions are compiled for: "generic", "avx2" or "avx512"
 };
 
 // Tables come in levels, each for CPUs that have certain features (cpu.cc): generic, avx2, avxvnni, avx512,
@@ -101,6 +102,9 @@ const KernelTable* FindKernels(const char* level);
 
 // The tables of all levels that this CPU can run, fastest first (for tests and the bench). Null-terminated.
 const KernelTable* const* AvailableKernels();
+
+// The table's kernel for a weight format; without a run function where it has none.
+const LinearKernel& LinearFor(const KernelTable& table, Format format);
 
 // The names of all levels, also of those that this CPU cannot run, weakest first. Null-terminated.
 const char* const* KernelLevels();

@@ -81,6 +81,9 @@ struct LinearArgs {
   float* workspace;  // 64-byte aligned, workspace_floats(weights, rows)
 };
 
+// finish_int8 (kernels.h) takes a workspace of so many rows of outputs, each rounded up to a line.
+constexpr size_t kFinishRows = 8;
+
 struct LinearKernel {
   const char* name = nullptr;  // such as "avx512-vnni"
   void (*run)(const LinearArgs& args) = nullptr;

@@ -34,6 +34,9 @@ void MultiplyFewRows(const uint8_t* x, size_t x_stride, const uint8_t* panel, si
 template <class Products, class Word>
 struct AmxTile {
   static constexpr size_t kRows = 2 * kTileRows;
+  // CPUs with AMX have 2 MB of L2 a core. On Sapphire Rapids blocks of 1 MB gained 0.74 -> 1.08 TFLOP/s for
+  // 3072 inputs (measured by the prototype).
+  static constexpr size_t kBlockBytes = size_t{1} << 20;
   using Accumulator = Word;
   using Scope = TileScope;
 

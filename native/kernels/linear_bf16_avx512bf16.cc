@@ -11,6 +11,7 @@ namespace {
 // 530.
 struct Tile {
   static constexpr size_t kRows = 12;
+  static constexpr size_t kBlockBytes = kUsualBlockBytes;
   using Accumulator = float;
   struct Scope {};
 

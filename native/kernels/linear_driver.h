@@ -9,6 +9,7 @@
 //
 // A Tile has
 //   static constexpr size_t kRows;
+//   static constexpr size_t kBlockBytes;  // of x and fp32 rows that stay in the L2 cache
 //   using Accumulator = int32_t or float;
 //   struct Scope;  // lives as long as the call: AMX's tile configuration
 //   // tile[r][c] = row r of x times output c of the panel, for `rows` rows, 1 to kRows. `tile` is
@@ -26,12 +27,12 @@ namespace {
 // A block's bytes should fit into L2, but every block reads all weights anew, most often from L3. 48 to 768
 // KB measured alike on one core of a Zen 5 (1 MB of L2); fewer rows than this would need more than 3 bytes of
 // weights a cycle, which cores that share an L3 cannot all have.
-constexpr size_t kBlockBytes = size_t{256} << 10;
+constexpr size_t kUsualBlockBytes = size_t{256} << 10;
 constexpr size_t kMinBlockRows = 48;
 
 template <class Tile>
 CROSSRANK_INLINE size_t BlockRows(size_t row_bytes) {
-  const size_t rows = kBlockBytes / row_bytes;
+  const size_t rows = Tile::kBlockBytes / row_bytes;
   return ((rows > kMinBlockRows ? rows : kMinBlockRows) + Tile::kRows - 1) / Tile::kRows * Tile::kRows;
 }
 

@@ -15,6 +15,7 @@ namespace {
 // registers, measured as 3, 5 and 6 did.
 struct Tile {
   static constexpr size_t kRows = 4;
+  static constexpr size_t kBlockBytes = kUsualBlockBytes;
   using Accumulator = int32_t;
   struct Scope {};
 

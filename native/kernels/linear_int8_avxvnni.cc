@@ -11,6 +11,7 @@ namespace {
 // accumulators, once for each half of the panel.
 struct Tile {
   static constexpr size_t kRows = 6;
+  static constexpr size_t kBlockBytes = kUsualBlockBytes;
   using Accumulator = int32_t;
   struct Scope {};
 

@@ -128,12 +128,13 @@ std::string GraphWriter::AddInitializer(Initializer initializer) {
   return initializers_.back().name;
 }
 
-void GraphWriter::AddNode(const char* domain, const char* op, const std::vector<std::string>& inputs,
-                          const std::string& output, const std::vector<Attribute>& attributes) {
+void GraphWriter::AddNode(const char* domain, const char* op, const std::string& name,
+                          const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
+                          const std::vector<Attribute>& attributes) {
   std::string node;
   for (const std::string& input : inputs) PutBytes(node, node_proto::kInput, input);
-  PutBytes(node, node_proto::kOutput, output);
-  PutBytes(node, node_proto::kName, op + std::to_string(nodes_++));
+  for (const std::string& output : outputs) PutBytes(node, node_proto::kOutput, output);
+  PutBytes(node, node_proto::kName, name);
   PutBytes(node, node_proto::kOpType, op);
   for (const Attribute& attribute : attributes) {
     std::string proto;

@@ -8,11 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/pack_linear.h"
+
 namespace crossrank {
 
 // TensorProto.DataType
 enum class ElementType : int32_t {
   kFloat = 1,
+  kUint8 = 2,
   kInt8 = 3,
   kInt32 = 6,
   kInt64 = 7,
@@ -42,6 +45,10 @@ struct Initializer {
 struct GraphProgram {
   std::string model;  // ModelProto
   std::vector<Initializer> initializers;
+  // Weights of reduced precision, by the index that their nodes name; packed by `packing`, whose functions
+  // may run side by side.
+  std::vector<kernels::PackedLinear> linears;
+  std::vector<std::function<void()>> packing;
   // The file that the initializers name as their place. ONNX Runtime checks that it exists and takes the
   // memory that it is handed all the same.
   std::string weight_folder;
@@ -71,15 +78,16 @@ class GraphWriter {
   void AddOutput(const std::string& name, ElementType type, const std::vector<Dim>& shape);
   // Declares a weight whose memory the session is handed. Returns the name by which nodes refer to it.
   std::string AddInitializer(Initializer initializer);
-  void AddNode(const char* domain, const char* op, const std::vector<std::string>& inputs,
-               const std::string& output, const std::vector<Attribute>& attributes = {});
+  // `name` is what errors call the node.
+  void AddNode(const char* domain, const char* op, const std::string& name,
+               const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
+               const std::vector<Attribute>& attributes = {});
   GraphProgram Finish(const std::vector<std::pair<std::string, int64_t>>& opsets) &&;
 
  private:
   std::string weight_folder_, weight_file_;
   std::string graph_;
   std::vector<Initializer> initializers_;
-  size_t nodes_ = 0;
 };
 
 }  // namespace crossrank

@@ -8,8 +8,13 @@ namespace {
 
 class PackedGraphBuilder {
  public:
-  PackedGraphBuilder(const Architecture& architecture, WeightReader& weights)
-      : architecture_(architecture), spec_(architecture.spec), weights_(weights), graph_(weights.file()) {}
+  PackedGraphBuilder(const Architecture& architecture, WeightReader& weights, Precision precision)
+      : architecture_(architecture),
+        spec_(architecture.spec),
+        weights_(weights),
+        precision_(precision),
+        format_(FormatOf(precision)),
+        graph_(weights.file()) {}
 
   GraphProgram Build() && {
     const GraphWriter::Dim tokens{"tokens", 0};
@@ -25,19 +30,30 @@ class PackedGraphBuilder {
                                                 std::to_string(spec_.layers) + " that config.json describes");
     }
     std::string hidden = Embeddings();
-    for (size_t i = 0; i < spec_.layers; i++) hidden = Layer(i, hidden);
+    if (precision_ != Precision::kFp32) {
+      ReducedLayers(hidden);
+    } else {
+      for (size_t i = 0; i < spec_.layers; i++) hidden = Layer(i, hidden);
+    }
     Head(hidden);
-    return std::move(graph_).Finish({{"", 17}, {operators::kDomain, 1}});
+    GraphProgram program = std::move(graph_).Finish({{"", 17}, {operators::kDomain, 1}});
+    program.linears = std::move(linears_);
+    program.packing = std::move(packing_);
+    return program;
   }
 
  private:
+  static GraphWriter::Attribute Int(const char* name, size_t value) {
+    return GraphWriter::Int(name, static_cast<int64_t>(value));
+  }
+
   std::string Value(const char* stem) { return stem + std::to_string(values_++); }
 
   // Gemm without its bias: ours is added by the operator that follows and reads the result anyway.
   std::string Linear(const std::string& module, const std::string& input, size_t rows, size_t columns) {
     const std::string weight = graph_.AddInitializer(weights_.Matrix(module + ".weight", rows, columns));
     const std::string output = Value("linear");
-    graph_.AddNode("", "Gemm", {input, weight}, output, {GraphWriter::Int("transB", 1)});
+    graph_.AddNode("", "Gemm", module, {input, weight}, {output}, {GraphWriter::Int("transB", 1)});
     return output;
   }
 
@@ -47,7 +63,7 @@ class PackedGraphBuilder {
 
   std::string FirstTokens(const std::string& hidden) {
     const std::string output = Value("first");
-    graph_.AddNode(operators::kDomain, operators::kFirstTokens, {hidden, kOffsets}, output);
+    graph_.AddNode(operators::kDomain, operators::kFirstTokens, output, {hidden, kOffsets}, {output});
     return output;
   }
 
@@ -67,13 +83,14 @@ class PackedGraphBuilder {
     if (!architecture_.types.empty()) AddTable(inputs, architecture_.types, spec_.type_vocab_size);
     while (inputs.back().empty()) inputs.pop_back();  // trailing optional inputs are left out
     std::string hidden = Value("hidden");
-    graph_.AddNode(operators::kDomain, operators::kEmbeddings, inputs, hidden,
+    graph_.AddNode(operators::kDomain, operators::kEmbeddings, architecture_.words, inputs, {hidden},
                    {GraphWriter::Float("epsilon", spec_.layer_norm_epsilon)});
     if (architecture_.projection.empty()) return hidden;
     const std::string weight = graph_.AddInitializer(
         weights_.Matrix(architecture_.projection + ".weight", spec_.hidden_size, spec_.embedding_size));
     const std::string projected = Value("hidden");
-    graph_.AddNode("", "Gemm", {hidden, weight, Bias(architecture_.projection, spec_.hidden_size)}, projected,
+    graph_.AddNode("", "Gemm", architecture_.projection,
+                   {hidden, weight, Bias(architecture_.projection, spec_.hidden_size)}, {projected},
                    {GraphWriter::Int("transB", 1)});
     return projected;
   }
@@ -82,18 +99,19 @@ class PackedGraphBuilder {
                            const std::string& residual, const std::string& norm_module) {
     const size_t size = spec_.hidden_size;
     const std::string output = Value("hidden");
-    graph_.AddNode(operators::kDomain, operators::kBiasResidualLayerNorm,
+    graph_.AddNode(operators::kDomain, operators::kBiasResidualLayerNorm, norm_module,
                    {linear, Bias(linear_module, size), residual,
                     graph_.AddInitializer(weights_.Gamma(norm_module, size)),
                     graph_.AddInitializer(weights_.Beta(norm_module, size))},
-                   output, {GraphWriter::Float("epsilon", spec_.layer_norm_epsilon)});
+                   {output}, {GraphWriter::Float("epsilon", spec_.layer_norm_epsilon)});
     return output;
   }
 
   std::string BiasActivation(const std::string& linear, const std::string& module, size_t size,
                              kernels::Activation activation) {
     const std::string output = Value("activation");
-    graph_.AddNode(operators::kDomain, operators::kBiasActivation, {linear, Bias(module, size)}, output,
+    graph_.AddNode(operators::kDomain, operators::kBiasActivation, module + ".activation",
+                   {linear, Bias(module, size)}, {output},
                    {GraphWriter::Int("activation", static_cast<int64_t>(activation))});
     return output;
   }
@@ -111,11 +129,9 @@ class PackedGraphBuilder {
     const std::string value = Linear(modules.value, hidden, size, size);
     weights_.Vector(modules.key + ".bias", size);  // must be there and fit, but softmax does not see it
     const std::string context = Value("context");
-    graph_.AddNode(operators::kDomain, operators::kAttention,
+    graph_.AddNode(operators::kDomain, operators::kAttention, AttentionName(modules),
                    {query, key, value, Bias(modules.query, size), Bias(modules.value, size), kOffsets},
-                   context,
-                   {GraphWriter::Int("heads", static_cast<int64_t>(spec_.heads)),
-                    GraphWriter::Int("first_only", last ? 1 : 0)});
+                   {context}, AttentionAttributes(last, 0, 0));
     const std::string attended = ResidualNorm(Linear(modules.attention_output, context, size, size),
                                               modules.attention_output, queried, modules.attention_norm);
     const std::string up = Linear(modules.up, attended, spec_.intermediate_size, size);
@@ -124,6 +140,128 @@ class PackedGraphBuilder {
     return ResidualNorm(Linear(modules.down, activated, size, spec_.intermediate_size), modules.down,
                         attended, modules.output_norm);
   }
+
+  static std::string AttentionName(const LayerModules& modules) { return modules.query + " (attention)"; }
+
+  // k_column and v_column: where keys and values start in a tensor that holds more.
+  std::vector<GraphWriter::Attribute> AttentionAttributes(bool first_only, size_t k_column, size_t v_column) {
+    return {Int("heads", spec_.heads), Int("head_size", spec_.hidden_size / spec_.heads),
+            Int("k_column", k_column), Int("v_column", v_column), Int("first_only", first_only ? 1 : 0)};
+  }
+
+  // ---- Reduced precision: activations travel as encoded rows, beside the fp32 rows that residuals add up.
+
+  // A weight of several modules that read the same rows: their outputs end to end. Returns its index.
+  GraphWriter::Attribute Pack(std::initializer_list<std::string> modules, size_t rows, size_t columns,
+                              bool with_bias = true) {
+    linears_.emplace_back(format_, modules.size() * rows, columns);
+    size_t first = 0;
+    for (const std::string& module : modules) {
+      packing_.push_back(weights_.Packing(module, rows, columns, with_bias, linears_.back(), first));
+      first += rows;
+    }
+    weights_.CountPacked(linears_.back().bytes());
+    return Int("linear", linears_.size() - 1);
+  }
+
+  GraphWriter::Attribute FormatAttribute(kernels::Format format) {
+    return GraphWriter::Int("format", static_cast<int64_t>(format));
+  }
+
+  std::string Encode(const std::string& x) {
+    const std::string output = Value("rows");
+    graph_.AddNode(operators::kDomain, operators::kEncode, output, {x}, {output}, {FormatAttribute(format_)});
+    return output;
+  }
+
+  std::string LinearRows(const std::string& name, const std::string& rows, GraphWriter::Attribute linear,
+                         int64_t activation, kernels::Format format) {
+    const std::string output = Value("rows");
+    graph_.AddNode(operators::kDomain, operators::kLinearRows, name, {rows}, {output},
+                   {linear, GraphWriter::Int("activation", activation), FormatAttribute(format)});
+    return output;
+  }
+
+  std::string LinearFloat(const std::string& name, const std::string& rows, GraphWriter::Attribute linear) {
+    const std::string output = Value("linear");
+    graph_.AddNode(operators::kDomain, operators::kLinearFloat, name, {rows}, {output}, {linear});
+    return output;
+  }
+
+  struct Hidden {
+    std::string values, rows;  // the same in fp32 and encoded
+  };
+
+  Hidden LinearNorm(const std::string& module, const std::string& rows, GraphWriter::Attribute linear,
+                    const std::string& residual, const std::string& norm_module) {
+    const Hidden output{Value("hidden"), Value("rows")};
+    graph_.AddNode(operators::kDomain, operators::kLinearNorm, module,
+                   {rows, residual, graph_.AddInitializer(weights_.Gamma(norm_module, spec_.hidden_size)),
+                    graph_.AddInitializer(weights_.Beta(norm_module, spec_.hidden_size))},
+                   {output.values, output.rows},
+                   {linear, GraphWriter::Float("epsilon", spec_.layer_norm_epsilon)});
+    return output;
+  }
+
+  // Query, key and value are one product; in the last layer, whose only queries are the first tokens, key and
+  // value are.
+  std::string Context(const LayerModules& modules, const Hidden& hidden, const Hidden& queried, bool last) {
+    const size_t size = spec_.hidden_size;
+    const bool fp32 = AttendsInFp32(spec_, precision_);
+    std::string query, keys;
+    const auto multiply = [&](const std::string& name, const std::string& rows,
+                              GraphWriter::Attribute linear) {
+      if (fp32) return LinearFloat(name, rows, linear);
+      return LinearRows(name, rows, linear, -1, kernels::Format::kBf16);
+    };
+    if (last) {
+      query = multiply(modules.query, queried.rows, Pack({modules.query}, size, size, !fp32));
+      keys = multiply(modules.key, hidden.rows, Pack({modules.key, modules.value}, size, size, !fp32));
+    } else {
+      query = keys = multiply(modules.query, hidden.rows,
+                              Pack({modules.query, modules.key, modules.value}, size, size, !fp32));
+    }
+    std::vector<GraphWriter::Attribute> attributes =
+        last ? AttentionAttributes(true, 0, size) : AttentionAttributes(false, size, 2 * size);
+    const std::string context = Value("context");
+    if (fp32) {
+      graph_.AddNode(operators::kDomain, operators::kAttention, AttentionName(modules),
+                     {query, keys, keys, Bias(modules.query, size), Bias(modules.value, size), kOffsets},
+                     {context}, attributes);
+      return Encode(context);
+    }
+    attributes.push_back(FormatAttribute(format_));
+    graph_.AddNode(operators::kDomain, operators::kAttentionBf16, AttentionName(modules),
+                   {query, keys, kOffsets}, {context}, attributes);
+    return context;
+  }
+
+  void ReducedLayers(std::string& values) {
+    const size_t size = spec_.hidden_size;
+    linears_.reserve(4 * spec_.layers + 1);  // what packs them refers to them
+    Hidden hidden{values, Encode(values)};
+    for (size_t i = 0; i < spec_.layers; i++) {
+      const LayerModules& modules = architecture_.layers[i];
+      const bool last = i + 1 == spec_.layers;
+      Hidden queried = hidden;
+      if (last) {
+        queried.values = FirstTokens(hidden.values);
+        queried.rows = Encode(queried.values);
+      }
+      const std::string context = Context(modules, hidden, queried, last);
+      const Hidden attended =
+          LinearNorm(modules.attention_output, context, Pack({modules.attention_output}, size, size),
+                     queried.values, modules.attention_norm);
+      const std::string activated =
+          LinearRows(modules.up, attended.rows, Pack({modules.up}, spec_.intermediate_size, size),
+                     static_cast<int64_t>(spec_.hidden_activation), format_);
+      hidden = LinearNorm(modules.down, activated, Pack({modules.down}, size, spec_.intermediate_size),
+                          attended.values, modules.output_norm);
+    }
+    values = hidden.values;
+  }
+
+  // ---- The head is fp32 in every precision: it is small, and all of its error would be the score's.
 
   void Head(std::string hidden) {
     for (size_t i = 0; i < architecture_.head.size(); i++) {
@@ -137,7 +275,7 @@ class PackedGraphBuilder {
       }
       const std::string weight =
           graph_.AddInitializer(weights_.Matrix(stage.linear + ".weight", size, spec_.hidden_size));
-      graph_.AddNode("", "Gemm", {hidden, weight, Bias(stage.linear, size)}, kLogits,
+      graph_.AddNode("", "Gemm", stage.linear, {hidden, weight, Bias(stage.linear, size)}, {kLogits},
                      {GraphWriter::Int("transB", 1)});
     }
   }
@@ -151,14 +289,24 @@ class PackedGraphBuilder {
   const Architecture& architecture_;
   const ModelSpec& spec_;
   WeightReader& weights_;
+  const Precision precision_;
+  const kernels::Format format_;  // of a reduced precision
   GraphWriter graph_;
+  std::vector<kernels::PackedLinear> linears_;
+  std::vector<std::function<void()>> packing_;
   size_t values_ = 0;
 };
 
 }  // namespace
 
-GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights) {
-  return PackedGraphBuilder(architecture, weights).Build();
+bool AttendsInFp32(const ModelSpec& spec, Precision precision) {
+  const size_t head_size = spec.hidden_size / spec.heads;
+  return precision == Precision::kFp32 || precision == Precision::kBf16x3 || head_size % 8 != 0 ||
+         head_size > 128;
+}
+
+GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision) {
+  return PackedGraphBuilder(architecture, weights, precision).Build();
 }
 
 }  // namespace crossrank

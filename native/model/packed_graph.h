@@ -7,10 +7,16 @@
 
 #include "model/graph_writer.h"
 #include "model/model_spec.h"
+#include "model/precision.h"
 #include "model/weight_reader.h"
 
 namespace crossrank {
 
-GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights);
+// Whether attention runs in fp32 beside reduced products: bf16x3 is as exact as fp32, and the bf16 kernels
+// know head sizes that are a multiple of 8 up to 128.
+bool AttendsInFp32(const ModelSpec& spec, Precision precision);
+
+// `precision` is any but kAuto.
+GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision);
 
 }  // namespace crossrank

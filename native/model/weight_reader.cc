@@ -1,5 +1,6 @@
 #include "model/weight_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -74,26 +75,57 @@ const Tensor& WeightReader::RequireScale(const std::string& name, size_t rows) c
   return scale;
 }
 
+kernels::RowTable WeightReader::Rows(const Tensor& tensor, size_t rows, std::vector<uint8_t>& copy) const {
+  kernels::RowTable table;
+  table.type = ToTableType(tensor);
+  table.rows = rows;
+  if (table.type == kernels::TableType::kI8)
+    table.scales = reinterpret_cast<const float*>(RequireScale(tensor.name, rows).data);
+  if (!Aligned(tensor)) copy.assign(tensor.data, tensor.data + tensor.bytes);
+  table.values = copy.empty() ? tensor.data : copy.data();
+  return table;
+}
+
 Initializer WeightReader::ToFloat(const Tensor& tensor, size_t rows, size_t columns) {
   const kernels::TableType type = ToTableType(tensor);
   Initializer out{tensor.name, ElementType::kFloat, tensor.shape, nullptr, nullptr};
   if (type == kernels::TableType::kF32 && Aligned(tensor)) {
     out.mapped = tensor.data;
   } else {
-    const float* scales = nullptr;
-    if (type == kernels::TableType::kI8) {
-      scales = reinterpret_cast<const float*>(RequireScale(tensor.name, rows).data);
-    }
-    out.fill = [&tensors = tensors_, &tensor, type, scales, rows, columns](float* values) {
+    if (type == kernels::TableType::kI8) RequireScale(tensor.name, rows);
+    out.fill = [reader = *this, &tensor, rows, columns](float* values) {
       std::vector<uint8_t> copy;
-      if (!Aligned(tensor)) copy.assign(tensor.data, tensor.data + tensor.bytes);
-      kernels::Kernels().to_float({copy.empty() ? tensor.data : copy.data(), scales, type, rows}, 0, rows,
-                                  columns, values);
-      tensors.ReleasePages();  // what was converted need not stay in memory beside its copy
+      kernels::Kernels().to_float(reader.Rows(tensor, rows, copy), 0, rows, columns, values);
+      reader.tensors_.ReleasePages();  // what was converted need not stay in memory beside its copy
     };
   }
   Count(rows * columns, sizeof(float));
   return out;
+}
+
+std::function<void()> WeightReader::Packing(const std::string& module, size_t rows, size_t columns,
+                                            bool with_bias, kernels::PackedLinear& linear, size_t first) {
+  const Tensor& weight =
+      Require(module + ".weight", {static_cast<int64_t>(rows), static_cast<int64_t>(columns)});
+  const Tensor& bias = Require(module + ".bias", {static_cast<int64_t>(rows)});
+  if (ToTableType(bias) == kernels::TableType::kI8) Vector(bias.name, rows);  // refuses it
+  if (ToTableType(weight) == kernels::TableType::kI8) RequireScale(weight.name, rows);
+  parameters_ += rows * columns + (with_bias ? rows : 0);
+  return [reader = *this, &weight, &bias, with_bias, &linear, first, rows, columns] {
+    constexpr size_t kRows = 64;  // fp32 rows that are in memory at a time
+    const auto& to_float = kernels::Kernels().to_float;
+    std::vector<uint8_t> weight_copy, bias_copy;
+    const kernels::RowTable table = reader.Rows(weight, rows, weight_copy);
+    std::vector<float> biases(rows), values(kRows * columns);
+    if (with_bias) to_float(reader.Rows(bias, 1, bias_copy), 0, 1, rows, biases.data());
+    for (size_t row = 0; row < rows; row += kRows) {
+      const size_t count = std::min(kRows, rows - row);
+      to_float(table, row, count, columns, values.data());
+      if (linear.SetRows(first + row, count, values.data(), biases.data() + row)) continue;
+      throw Error(ErrorCode::kModelInvalid, "tensor " + weight.name + " or " + bias.name +
+                                                " holds NaN or infinity; save the model again");
+    }
+  };
 }
 
 Initializer WeightReader::Matrix(const std::string& name, size_t rows, size_t columns) {

@@ -2,9 +2,12 @@
 // where not.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/pack_linear.h"
 #include "model/graph_writer.h"
 #include "model/safetensors.h"
 
@@ -23,6 +26,12 @@ class WeightReader {
   Initializer Matrix(const std::string& name, size_t rows, size_t columns);
   Initializer Vector(const std::string& name, size_t size);
 
+  // A function that packs the Linear `module` [rows, columns] as the outputs of `linear` from `first` on, and
+  // its bias with it where `with_bias`. It throws kModelInvalid, naming the tensor, for a number that is not
+  // finite.
+  std::function<void()> Packing(const std::string& module, size_t rows, size_t columns, bool with_bias,
+                                kernels::PackedLinear& linear, size_t first);
+
   // An embedding table stays in the type of the file; `scales` is empty unless that is int8.
   struct Table {
     Initializer values;
@@ -39,10 +48,13 @@ class WeightReader {
   // Parameters and bytes that the initializers handed out so far hold in memory.
   size_t parameters() const { return parameters_; }
   size_t bytes() const { return bytes_; }
+  void CountPacked(size_t bytes) { bytes_ += bytes; }
 
  private:
   const Tensor& Require(const std::string& name, const std::vector<int64_t>& shape) const;
   const Tensor& RequireScale(const std::string& name, size_t rows) const;
+  // A tensor as rows that to_float takes; `copy` holds them where the file's are not aligned.
+  kernels::RowTable Rows(const Tensor& tensor, size_t rows, std::vector<uint8_t>& copy) const;
   Initializer ToFloat(const Tensor& tensor, size_t rows, size_t columns);
   void Count(size_t elements, size_t element_bytes) {
     parameters_ += elements;

@@ -1,5 +1,5 @@
-// Finds the layer that computed the first value that is not finite: while a probe is in force on a thread, the
-// operators that run there show it their results.
+// Finds the layer that computed the first value that is not finite: while a probe is in force on a thread,
+// the operators that run there show it their results.
 #pragma once
 
 #include <cmath>

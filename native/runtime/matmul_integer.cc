@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "common/aligned_buffer.h"
 #include "kernels/decode.h"
 
 namespace crossrank::operators {
@@ -30,7 +31,7 @@ MatMulInteger::MatMulInteger(const Ort::ConstKernelInfo& info, const kernels::Li
   }
 }
 
-void MatMulInteger::Multiply(Ort::KernelContext& context, const kernels::LinearArgs& args,
+void MatMulInteger::Multiply(Ort::KernelContext& context, kernels::LinearArgs& args,
                              const kernels::KernelTable& kernels) {
   thread_local std::vector<uint8_t> x;
   thread_local std::vector<int32_t> products;
@@ -53,6 +54,8 @@ void MatMulInteger::Multiply(Ort::KernelContext& context, const kernels::LinearA
   const OrtValue* inputs[] = {left, right, zero, zero};
   OrtValue* outputs[] = {product};
   Ort::ThrowOnError(Ort::GetApi().InvokeOp(context.GetOrtKernelContext(), op_, inputs, 4, outputs, 1));
+  thread_local AlignedBuffer workspace;
+  args.workspace = workspace.Reserve(kernels::kFinishRows * ((outputs_ + 15) / 16 * 16));
   kernels.finish_int8(args, products.data());
 }
 

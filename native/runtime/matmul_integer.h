@@ -1,5 +1,5 @@
-// ONNX Runtime's own int8 product, for CPUs without an int8 kernel of ours: MatMulInteger with unsigned weights around
-// 128, since its kernels for u8 x u8 alone never saturate between two products.
+// ONNX Runtime's own int8 product, for CPUs without an int8 kernel of ours: MatMulInteger with unsigned
+// weights around 128, since its kernels for u8 x u8 alone never saturate between two products.
 #pragma once
 
 #include <vector>
@@ -14,8 +14,7 @@ class MatMulInteger {
   MatMulInteger(const Ort::ConstKernelInfo& info, const kernels::LinearWeights& weights);
 
   // What a LinearKernel's run does. Thread-safe.
-  void Multiply(Ort::KernelContext& context, const kernels::LinearArgs& args,
-                const kernels::KernelTable& kernels);
+  void Multiply(Ort::KernelContext& context, kernels::LinearArgs& args, const kernels::KernelTable& kernels);
 
  private:
   Ort::Op op_{nullptr};

@@ -27,7 +27,8 @@ constexpr const char* kLinearFloat = "LinearFloat";
 constexpr const char* kLinearRows = "LinearRows";
 // LinearNorm(rows, residual, gamma, beta; linear, epsilon) -> fp32, rows
 constexpr const char* kLinearNorm = "LinearNorm";
-// AttentionBf16(q rows, kv rows, offsets; heads, head_size, k_column, v_column, first_only, format) -> context rows
+// AttentionBf16(q rows, kv rows, offsets; heads, head_size, k_column, v_column, first_only, format) ->
+// context rows
 constexpr const char* kAttentionBf16 = "AttentionBf16";
 
 constexpr const char* kInputIds = "input_ids";

@@ -13,10 +13,10 @@ struct OperatorSet::Parts {
   Operator<EmbeddingsKernel> embeddings{
       {kEmbeddings, {kInt32, kInt32, kInt32, kFloat, kFloat, kAny, kFloat, kAny, kFloat, kAny, kFloat}, 6},
       context};
-  Operator<AttentionKernel> attention{
-      {kAttention, {kFloat, kFloat, kFloat, kFloat, kFloat, kInt32}, 6}, context};
-  Operator<BiasActivationKernel> bias_activation{
-      {kBiasActivation, {kFloat, kFloat}, 2, {kFloat}, true}, context};
+  Operator<AttentionKernel> attention{{kAttention, {kFloat, kFloat, kFloat, kFloat, kFloat, kInt32}, 6},
+                                      context};
+  Operator<BiasActivationKernel> bias_activation{{kBiasActivation, {kFloat, kFloat}, 2, {kFloat}, true},
+                                                 context};
   Operator<BiasResidualLayerNormKernel> bias_residual_layer_norm{
       {kBiasResidualLayerNorm, {kFloat, kFloat, kFloat, kFloat, kFloat}, 5, {kFloat}, true}, context};
   Operator<FirstTokensKernel> first_tokens{{kFirstTokens, {kFloat, kInt32}, 2}, context};
@@ -24,10 +24,9 @@ struct OperatorSet::Parts {
   Operator<EncodeKernel> encode{{kEncode, {kFloat}, 1, {kByte}}, context};
   Operator<LinearFloatKernel> linear_float{{kLinearFloat, {kByte}, 1}, context};
   Operator<LinearRowsKernel> linear_rows{{kLinearRows, {kByte}, 1, {kByte}}, context};
-  Operator<LinearNormKernel> linear_norm{
-      {kLinearNorm, {kByte, kFloat, kFloat, kFloat}, 4, {kFloat, kByte}}, context};
-  Operator<AttentionBf16Kernel> attention_bf16{
-      {kAttentionBf16, {kByte, kByte, kInt32}, 3, {kByte}}, context};
+  Operator<LinearNormKernel> linear_norm{{kLinearNorm, {kByte, kFloat, kFloat, kFloat}, 4, {kFloat, kByte}},
+                                         context};
+  Operator<AttentionBf16Kernel> attention_bf16{{kAttentionBf16, {kByte, kByte, kInt32}, 3, {kByte}}, context};
   Ort::CustomOpDomain domain{kDomain};
 
   Parts(const kernels::KernelTable& kernels, std::vector<kernels::PackedLinear> packed)

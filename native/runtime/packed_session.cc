@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/page_buffer.h"
+#include "runtime/finite_probe.h"
 #include "runtime/operator_names.h"
 #include "runtime/operators.h"
 #include "runtime/session.h"
@@ -12,11 +13,14 @@ namespace {
 
 class PackedSession : public ScoringSession {
  public:
-  PackedSession(const Library& library, GraphProgram program, size_t labels)
-      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)), labels_(labels) {
+  PackedSession(const Library& library, GraphProgram program, size_t labels,
+                const kernels::KernelTable& kernels)
+      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)),
+        labels_(labels),
+        operators_(kernels, std::move(program.linears)) {
     Ort::SessionOptions options = SingleThreadedOptions();
     options.SetGraphOptimizationLevel(ORT_DISABLE_ALL);  // the graph is written the way it shall run
-    options.Add(operators::Domain());
+    options.Add(operators_.domain());
     options.AddConfigEntry("session.model_external_initializers_file_folder_path",
                            program.weight_folder.c_str());
     values_.reserve(program.initializers.size());
@@ -38,6 +42,13 @@ class PackedSession : public ScoringSession {
   }
 
   size_t labels() const override { return labels_; }
+
+  std::string FindNonFinite(const SequenceBatch& batch, const RunHandle& handle) override {
+    const FiniteProbe probe;
+    std::vector<float> logits(batch.sequences() * labels_);
+    Run(batch, handle, logits.data());
+    return probe.layer();
+  }
 
   void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) override {
     const int64_t tokens = static_cast<int64_t>(batch.tokens());
@@ -94,6 +105,7 @@ class PackedSession : public ScoringSession {
 
   Ort::MemoryInfo memory_;
   size_t labels_;
+  operators::OperatorSet operators_;
   std::vector<PageBuffer> converted_;
   std::vector<Ort::Value> values_;
   Ort::Session session_{nullptr};
@@ -101,10 +113,10 @@ class PackedSession : public ScoringSession {
 
 }  // namespace
 
-std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program,
-                                                  size_t labels) {
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels,
+                                                  const kernels::KernelTable& kernels) {
   try {
-    return std::make_unique<PackedSession>(library, std::move(program), labels);
+    return std::make_unique<PackedSession>(library, std::move(program), labels, kernels);
   } catch (const Ort::Exception& error) {
     ThrowRuntimeError("ONNX Runtime refused the model's graph", error);
   }

@@ -147,7 +147,8 @@ class LinearNormKernel : public LinearKernel<LinearNormKernel> {
   float epsilon_;
 };
 
-// bf16 rows of queries and of keys and values (which start at columns k_column and v_column) -> encoded context
+// bf16 rows of queries and of keys and values (which start at columns k_column and v_column) -> encoded
+// context
 class AttentionBf16Kernel : public RowsKernel<AttentionBf16Kernel> {
  public:
   AttentionBf16Kernel(const Ort::ConstKernelInfo& info, const OperatorContext& context)

@@ -36,11 +36,15 @@ class ScoringSession {
   // logits [sequences, labels]
   virtual void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) = 0;
   virtual size_t labels() const = 0;
+  // The first layer that computes something not finite for this batch; empty where all is finite or it is not
+  // known.
+  virtual std::string FindNonFinite(const SequenceBatch&, const RunHandle&) { return ""; }
 };
 
 // Our own graph over packed sequences (model/packed_graph.h). Mapped initializers must outlive the session.
-std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program,
-                                                  size_t labels);
+// `program.packing` has been carried out.
+std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels,
+                                                  const kernels::KernelTable& kernels);
 
 // An exported .onnx graph: every sequence of a batch padded to its longest.
 std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
