@@ -263,20 +263,23 @@ function describeOutcome(
   for (const { precision, reason } of verified.refused) lines.push(`${precision} not measured: ${reason}`);
   if (profile.auto !== undefined)
     lines.push(`auto: ${profile.auto}, ${settingText(profile.precisions[profile.auto])}`);
-  lines.push(verdict(profile, earlier), `${dryRun ? 'not written (--dry-run): ' : ''}${path}`);
+  lines.push(
+    `profile ${verdict(profile, earlier)}`,
+    `${dryRun ? 'not written (--dry-run)' : 'written'}: ${path}`,
+  );
   return lines.join('\n');
 }
 
 /** Confirmed when the earlier profile says the same of every precision it shares with this one. */
 function verdict(profile: Profile, earlier: Profile | undefined): string {
-  if (earlier === undefined) return 'profile: new';
+  if (earlier === undefined) return 'new';
   const changes: string[] = [];
   for (const [name, setting] of Object.entries(profile.precisions)) {
     const before = earlier.precisions[name as RunningPrecision];
     if (before !== undefined && !isSame(setting, before)) changes.push(`${name} was ${settingText(before)}`);
   }
   if (profile.auto !== earlier.auto) changes.push(`auto was ${earlier.auto ?? 'open'}`);
-  return changes.length === 0 ? 'profile: confirmed' : `profile: changed, ${changes.join('; ')}`;
+  return changes.length === 0 ? 'confirmed' : `changed: ${changes.join('; ')}`;
 }
 
 function settingText(setting: Profile['precisions'][RunningPrecision]): string {
