@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { runCli } from './support/cli';
 import { fixture, ROOT } from './support/models';
 
+jest.setTimeout(60_000); // a shared machine may be slow; nothing here is about time
+
 test('--help lists the commands and their options', () => {
   for (const args of [['--help'], ['help'], ['verify', '--help'], ['tune', '-h']]) {
     const { status, stdout, stderr } = runCli(args);
