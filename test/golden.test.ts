@@ -22,7 +22,7 @@ describe.each(ARCHITECTURES)('%s', (name) => {
   test('fp32 logits equal the float64 reference on every case', async () => {
     const cases = golden(fixture(name));
     expect(cases.length).toBeGreaterThan(50);
-    await using model = await Reranker.load(fixture(name));
+    await using model = await Reranker.load(fixture(name), { precision: 'fp32' });
     const logits = await rawLogits(model, cases);
     cases.forEach((expected, i) => expectClose(logits[i] as number, expected.logits[0] as number));
   });
@@ -31,7 +31,7 @@ describe.each(ARCHITECTURES)('%s', (name) => {
 describe('the embedded default model', () => {
   test('scores equal the reference on its dequantised weights', async () => {
     const cases = golden(DEFAULT_MODEL);
-    await using model = await Reranker.load();
+    await using model = await Reranker.load(undefined, { precision: 'fp32' });
     const logits = await rawLogits(model, cases);
     cases.forEach((expected, i) => expectClose(logits[i] as number, expected.logits[0] as number));
   });

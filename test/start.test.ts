@@ -30,7 +30,7 @@ test('without arguments a Chinese and an English sample are ranked', () => {
   expect(stdout).toMatch(/^ +1 {2}0\.\d{4} {2}红烧肉的做法/m);
   expect(stdout).toMatch(/^ +1 {2}0\.\d{4} {2}Vaccines protect people/m);
   expect(stdout.trimEnd().split('\n').at(-1)).toMatch(
-    /^crossrank-mini, fp32, \d+ threads: 10 pairs at \d+ pairs\/s, [\d.]+ ms a query$/,
+    /^crossrank-mini, (?:fp32|bf16), \d+ threads: 10 pairs at \d+ pairs\/s, [\d.]+ ms a query$/,
   );
 });
 

@@ -91,8 +91,8 @@ describe.each<[string, Encode]>([
       }
       writeTensors(join(encoded, 'model.safetensors'), stored);
       writeTensors(join(plain, 'model.safetensors'), meant);
-      await using a = await Reranker.load(encoded);
-      await using b = await Reranker.load(plain);
+      await using a = await Reranker.load(encoded, { precision: 'fp32' });
+      await using b = await Reranker.load(plain, { precision: 'fp32' });
       const scores = await a.predict(PAIRS, { scores: 'raw' });
       expect(scores).toEqual(await b.predict(PAIRS, { scores: 'raw' }));
       expect(new Set(scores).size).toBeGreaterThan(10);
@@ -110,8 +110,8 @@ test('LayerNorm weights named gamma and beta, as in checkpoints from TensorFlow,
     );
   }
   writeTensors(join(folder, 'model.safetensors'), tensors);
-  await using old = await Reranker.load(folder);
-  await using now = await Reranker.load(fixture('bert'));
+  await using old = await Reranker.load(folder, { precision: 'fp32' });
+  await using now = await Reranker.load(fixture('bert'), { precision: 'fp32' });
   expect(await old.predict(PAIRS)).toEqual(await now.predict(PAIRS));
 });
 
@@ -131,8 +131,8 @@ test('tensors that are not aligned in the file are read', async () => {
   size.writeBigUInt64LE(BigInt(text.length));
   const body = Buffer.concat([...tensors.values()].map(({ data }) => data));
   writeFileSync(join(folder, 'model.safetensors'), Buffer.concat([size, Buffer.from(text), body]));
-  await using odd = await Reranker.load(folder);
-  await using even = await Reranker.load(fixture('bert'));
+  await using odd = await Reranker.load(folder, { precision: 'fp32' });
+  await using even = await Reranker.load(fixture('bert'), { precision: 'fp32' });
   expect(await odd.predict(PAIRS)).toEqual(await even.predict(PAIRS));
 });
 
@@ -145,15 +145,15 @@ test('a folder of links, as the Hugging Face cache lays it out, is read', async 
     copyFileSync(join(fixture('bert'), file), join(cache, 'blobs', `blob${i}`));
     symlinkSync(join('../../blobs', `blob${i}`), join(snapshot, file));
   }
-  await using linked = await Reranker.load(snapshot);
-  await using plain = await Reranker.load(fixture('bert'));
+  await using linked = await Reranker.load(snapshot, { precision: 'fp32' });
+  await using plain = await Reranker.load(fixture('bert'), { precision: 'fp32' });
   expect(await linked.predict(PAIRS)).toEqual(await plain.predict(PAIRS));
 });
 
 test('a folder whose name is not ASCII, with spaces, is read', async () => {
   const folder = join(temporaryFolder(), 'モデル é 模型');
   cpSync(fixture('roberta'), folder, { recursive: true });
-  await using model = await Reranker.load(folder);
+  await using model = await Reranker.load(folder, { precision: 'fp32' });
   expect(model.info().model).toBe(folder);
   expect(await model.predict(PAIRS)).toHaveLength(PAIRS.length);
 });
@@ -176,7 +176,7 @@ describe('what the config says about scores', () => {
   ])('%s', async (_, change, expected) => {
     const folder = copyOf('bert');
     editJson(folder, 'config.json', (config) => Object.assign(config, change));
-    await using model = await Reranker.load(folder);
+    await using model = await Reranker.load(folder, { precision: 'fp32' });
     expect(model.info().activation).toBe(expected);
     const pair = [['planet', 'a document']] as const;
     const own = (await model.predict(pair))[0];
@@ -196,8 +196,8 @@ test('a model with several labels predicts all of them and refuses to rank', asy
   tensors.set('classifier.weight', fromFloats(rows, [3, 64]));
   tensors.set('classifier.bias', fromFloats(new Float32Array([bias[0] as number, 0, 0]), [3]));
   writeTensors(join(folder, 'model.safetensors'), tensors);
-  await using model = await Reranker.load(folder);
-  await using single = await Reranker.load(fixture('bert'));
+  await using model = await Reranker.load(folder, { precision: 'fp32' });
+  await using single = await Reranker.load(fixture('bert'), { precision: 'fp32' });
   expect(model.info()).toMatchObject({ labels: 3, activation: 'identity' });
   const scores = await model.predict(PAIRS);
   const expected = await single.predict(PAIRS, { scores: 'raw' });
