@@ -3,7 +3,7 @@ import { fixture } from './support/models';
 
 let model: Reranker;
 beforeAll(async () => {
-  model = await Reranker.load(fixture('bert'));
+  model = await Reranker.load(fixture('bert'), { precision: 'fp32' });
 });
 afterAll(() => model.dispose());
 
