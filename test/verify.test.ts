@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeExportedModel } from '../bench/exported';
 import { CrossrankError, type LoadOptions, Reranker } from '../lib';
 import type { Precision } from '../lib/options';
 import { PASSAGES, QUERIES } from '../lib/precision/pairs';
@@ -12,7 +13,7 @@ import {
 } from '../lib/precision/parity';
 import { verifyPrecisions } from '../lib/precision/verify';
 import { runCli } from './support/cli';
-import { copyOf, DEFAULT_MODEL, editJson, fixture } from './support/models';
+import { copyOf, DEFAULT_MODEL, editJson, fixture, temporaryFolder } from './support/models';
 import { floats, fromFloats, readTensors, type TensorData, writeTensors } from './support/safetensors';
 
 jest.setTimeout(60_000); // a shared machine may be slow; nothing here is about time
@@ -264,4 +265,52 @@ test('crossrank verify --json is the report', () => {
   const report = JSON.parse(stdout);
   expect(report).toMatchObject({ model: DEFAULT_MODEL, holds: true, golden: { broken: [] } });
   expect(report.precisions[0]).toMatchObject({ precision: 'int8', broken: [], limits: { tau: 0.95 } });
+});
+
+describe('an exported graph', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = temporaryFolder();
+    writeExportedModel(fixture('bert'), folder, {});
+    cpSync(join(fixture('bert'), 'golden.json'), join(folder, 'golden.json'));
+  });
+
+  test('is checked against golden.json, and has no precision to compare', async () => {
+    await using model = await Reranker.load(folder, { verify: true });
+    expect(model.info().precision).toBe('model');
+    const { status, stdout } = runCli(['verify', folder]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^golden\.json {2}88 cases, largest difference .*: holds$/m);
+    expect(stdout).toMatch(/^int8 not compared: an exported graph runs as it was written$/m);
+    expect(runCli(['verify', folder, '--precision', 'int8']).status).toBe(1);
+  });
+
+  test('is tuned in threads and chunks', () => {
+    const quick = ['--rounds', '1', '--threads', '1', '--documents', '4', '--length', '10-20'];
+    const { status, stdout } = runCli(['tune', folder, ...quick], { CROSSRANK_CACHE: temporaryFolder() });
+    expect(status).toBe(0);
+    expect(stdout.match(/^model +1 +\d+ /gm)).toHaveLength(3);
+    expect(stdout).toMatch(/^auto: model, 1 threads/m);
+  });
+});
+
+test('a model with several labels is compared by its logits', async () => {
+  const folder = copyOf('bert');
+  rmSync(join(folder, 'golden.json'));
+  editJson(folder, 'config.json', (config) => {
+    config.id2label = { 0: 'a', 1: 'b' };
+  });
+  const path = join(folder, 'model.safetensors');
+  const tensors = readTensors(path);
+  const weight = floats(tensors.get('classifier.weight') as TensorData);
+  tensors.set(
+    'classifier.weight',
+    fromFloats(new Float32Array([...weight, ...weight.map((w) => -w)]), [2, 64]),
+  );
+  tensors.set('classifier.bias', fromFloats(new Float32Array(2), [2]));
+  writeTensors(path, tensors);
+  const report = await verifyPrecisions((precision) => Reranker.load(folder, { precision }), ['int8']);
+  expect(report.golden).toBeUndefined();
+  expect(report.precisions[0]?.parity).toMatchObject({ pairs: 192, tau: null, top10: null });
+  expect(report.precisions[0]?.parity.maxDifference).toBeGreaterThan(0);
 });
