@@ -6,7 +6,7 @@ import {
   readRange,
   readValues,
   UsageError,
-} from './command-line';
+} from '../lib/cli/command-line';
 import { SHAPE_NAMES, type ShapeName } from './shapes';
 
 export { type Range, UsageError };

@@ -1,9 +1,9 @@
+import type { Progress } from '../lib/cli/progress';
+import { type Spread, spreadOf } from '../lib/cli/statistics';
 import type { BenchOptions } from './arguments';
 import { describeMachine, type Machine, type Memory } from './machine';
 import { loadOptions, type ModelFacts, startSubject, textSets } from './measure';
 import { chooseModel, exportModel } from './models';
-import type { Progress } from './progress';
-import { type Spread, spreadOf } from './statistics';
 import { Subject } from './subject';
 
 /** One side of a comparison. */

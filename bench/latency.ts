@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
+import { Progress } from '../lib/cli/progress';
+import { summarize } from '../lib/cli/statistics';
 import { type BenchOptions, parseBenchArguments, USAGE, UsageError } from './arguments';
 import { comparePadded } from './compare';
 import { measureProfile, type Profile } from './measure';
 import { plotProfile } from './plot';
-import { Progress } from './progress';
 import { comparisonReport, profileReport } from './report';
-import { summarize } from './statistics';
 
 async function main(args: readonly string[]): Promise<void> {
   const options = parseBenchArguments(args);

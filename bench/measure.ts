@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import type { LoadOptions } from '../lib';
+import type { Progress } from '../lib/cli/progress';
 import { type BenchOptions, UsageError } from './arguments';
 import type { LoadResult } from './load';
 import { describeMachine, type Machine, type Memory } from './machine';
 import { type ChosenModel, chooseModel } from './models';
-import type { Progress } from './progress';
 import { type LoadedModel, type ProductRate, Subject } from './subject';
 
 /** What a plain run of the bench measured. */

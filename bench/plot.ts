@@ -1,5 +1,5 @@
+import { percentile } from '../lib/cli/statistics';
 import type { Profile } from './measure';
-import { percentile } from './statistics';
 import { colorOf, escapeText, FAINT, INK, label, line, MUTED, niceScale, plain, round, short } from './svg';
 
 const WIDTH = 1080;

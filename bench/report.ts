@@ -1,10 +1,10 @@
+import { type Spread, summarize } from '../lib/cli/statistics';
 import type { BenchOptions } from './arguments';
 import type { Comparison, Side } from './compare';
 import type { LoadResult } from './load';
 import type { Machine, Memory } from './machine';
 import type { ModelFacts, Profile } from './measure';
 import { shareOfProducts } from './products';
-import { type Spread, summarize } from './statistics';
 
 const STAGES = ['tokenize', 'queue', 'compute', 'total'] as const;
 /** Below this the 99th percentile by nearest rank is simply the slowest request. */

@@ -30,7 +30,7 @@ const methods: Methods = {
     const instructionSets = nativeBinding().cpuFeatures();
     const before = memoryOfThisProcess();
     const started = performance.now();
-    reranker = await Reranker.load(model, options);
+    reranker = await Reranker.load(model, { ...options, profile: false }); // figures to compare between machines
     const loadMs = performance.now() - started;
     return {
       info: reranker.info(),

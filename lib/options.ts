@@ -43,6 +43,20 @@ export interface LoadOptions {
    * @defaultValue `'reference'`
    */
   specialTokens?: 'reference' | 'text';
+  /**
+   * Whether loading checks the scores: `golden.json` beside the model, where there is one, in fp32, and, where another
+   * precision runs, 192 built-in Chinese and English pairs in it and in fp32. Loading then takes seconds, and both
+   * precisions are in memory at once. What does not hold is refused with `ERR_PRECISION`.
+   * @defaultValue `false`
+   */
+  verify?: boolean;
+  /**
+   * Whether options left out (`precision`, `threads`, `maxTokensPerChunk`) are taken from what `crossrank tune` measured
+   * for this model on this machine. The environment variable `CROSSRANK_PROFILE=off` switches that off too, and a level
+   * named with `cpu` does.
+   * @defaultValue `true`
+   */
+  profile?: boolean;
 }
 
 /** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
@@ -81,11 +95,21 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
 }
 
 const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
-const CPU_LEVELS = ['generic', 'avx2', 'avxvnni', 'avx512', 'vnni', 'bf16', 'amx'] as const;
+/** Weakest first. */
+export const CPU_LEVELS = ['generic', 'avx2', 'avxvnni', 'avx512', 'vnni', 'bf16', 'amx'] as const;
 const MAX_THREADS = 1024;
 const MAX_CHUNK_TOKENS = 1 << 20;
 
-const LOAD_OPTIONS = ['precision', 'cpu', 'threads', 'maxTokensPerChunk', 'onnxRuntimePath', 'specialTokens'];
+const LOAD_OPTIONS = [
+  'precision',
+  'cpu',
+  'threads',
+  'maxTokensPerChunk',
+  'onnxRuntimePath',
+  'specialTokens',
+  'verify',
+  'profile',
+];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores'];
 const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments'];
 
@@ -99,6 +123,8 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
   }
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
+  checkBoolean('verify', options.verify);
+  checkBoolean('profile', options.profile);
 }
 
 export function checkScoringOptions(options: ScoringOptions, limits: { min: number; max: number }): void {
@@ -121,9 +147,7 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
-  if (options.returnDocuments !== undefined && typeof options.returnDocuments !== 'boolean') {
-    throw invalidArgument('returnDocuments', 'a boolean', options.returnDocuments);
-  }
+  checkBoolean('returnDocuments', options.returnDocuments);
 }
 
 function checkScoring(options: ScoringOptions, limits: { min: number; max: number }): void {
@@ -149,6 +173,10 @@ function checkNames(options: object, known: readonly string[]): void {
 function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (value === undefined || choices.includes(value as string)) return;
   throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
+}
+
+function checkBoolean(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
 }
 
 function checkInteger(name: string, value: unknown, min: number, max: number): void {

@@ -22,6 +22,8 @@ import {
   type RerankOptions,
   type ScoringOptions,
 } from './options';
+import { guardPrecision } from './precision/verify';
+import { applyProfile } from './profile';
 
 /** A document's place in the answer to {@link Reranker.rerank}, without the document. */
 export interface RankedIndex {
@@ -89,6 +91,8 @@ export interface RerankerInfo {
   precision: Exclude<Precision, 'auto'> | 'model';
   threads: number;
   maxTokensPerChunk: number;
+  /** Path of the profile of `crossrank tune` that filled in options, or null where none did. */
+  profile: string | null;
   kernels: {
     /** Level of instruction sets that was chosen; see {@link LoadOptions.cpu}. */
     level: CpuLevel;
@@ -121,10 +125,12 @@ const UNITS_PER_TURN = 256 * 1024;
 export class Reranker {
   readonly #engine: NativeEngine;
   readonly #info: NativeInfo;
+  readonly #profile: string | null;
   #disposed: Promise<void> | undefined;
 
-  private constructor(engine: NativeEngine) {
+  private constructor(engine: NativeEngine, profile: string | null) {
     this.#engine = engine;
+    this.#profile = profile;
     this.#info = engine.info();
   }
 
@@ -134,16 +140,30 @@ export class Reranker {
    * @param model - Path of a Hugging Face model folder: `tokenizer.json`, and `config.json` with `model.safetensors`
    * (or shards with an index), or an exported `model.onnx`. Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
    */
   static async load(model?: string, options: LoadOptions = {}): Promise<Reranker> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkLoadOptions(options);
+    const folder = model === undefined ? defaultModelFolder() : resolve(model);
+    const applied = await applyProfile(folder, options);
+    const reranker = await Reranker.#open(folder, applied.options, applied.profile);
+    if (options.verify !== true) return reranker;
+    try {
+      await guardPrecision(reranker, (precision) => Reranker.#open(folder, { ...options, precision }, null));
+    } catch (error) {
+      await reranker.dispose();
+      throw error;
+    }
+    return reranker;
+  }
+
+  static async #open(folder: string, options: LoadOptions, profile: string | null): Promise<Reranker> {
     const libraries = runtimeLibraries(options.onnxRuntimePath);
     const engine = await nativeBinding().load({
-      folder: model === undefined ? defaultModelFolder() : resolve(model),
+      folder,
       libraryPaths: libraries.paths,
       libraryRequired: libraries.required,
       literalSpecialTokens: options.specialTokens === 'text',
@@ -152,7 +172,7 @@ export class Reranker {
       threads: options.threads ?? availableParallelism(),
       maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
     });
-    return new Reranker(engine);
+    return new Reranker(engine, profile);
   }
 
   /**
@@ -267,6 +287,7 @@ export class Reranker {
       precision: info.packed ? info.precision : 'model',
       threads: info.threads,
       maxTokensPerChunk: info.maxTokensPerChunk,
+      profile: this.#profile,
       kernels: {
         level: info.kernelLevel as CpuLevel,
         linear: info.linearKernel,

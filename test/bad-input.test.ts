@@ -3,7 +3,7 @@ import { fixture } from './support/models';
 
 let model: Reranker;
 beforeAll(async () => {
-  model = await Reranker.load(fixture('bert'));
+  model = await Reranker.load(fixture('bert'), { precision: 'fp32' });
 });
 afterAll(() => model.dispose());
 
@@ -98,6 +98,8 @@ test.each<[string, Wrong[], RegExp]>([
   ['an unknown precision', [undefined, { precision: 'fp8' }], /precision/],
   ['maxTokensPerChunk 0', [undefined, { maxTokensPerChunk: 0 }], /maxTokensPerChunk/],
   ['a runtime path that is no string', [undefined, { onnxRuntimePath: 1 }], /onnxRuntimePath/],
+  ['verify that is no boolean', [undefined, { verify: 'yes' }], /Expected a boolean for verify/],
+  ['profile that is no boolean', [undefined, { profile: 1 }], /Expected a boolean for profile/],
   ['an unknown reading of special tokens', [undefined, { specialTokens: 'no' }], /specialTokens/],
 ])('load refuses %s', async (_, args, message) => {
   await expectRefused((Reranker.load as Wrong)(...args), message);

@@ -40,7 +40,7 @@ function editTensors(folder: string, edit: (tensors: Tensors) => void): void {
 
 afterAll(async () => {
   // After everything that was refused here, this process still ranks.
-  await using model = await Reranker.load(fixture('bert'));
+  await using model = await Reranker.load(fixture('bert'), { precision: 'fp32' });
   const [first] = golden(fixture('bert'));
   const [logit] = await model.predict([[first?.query ?? '', first?.document ?? '']], {
     scores: 'raw',

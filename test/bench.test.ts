@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBenchArguments, UsageError } from '../bench/arguments';
 import { SHAPES } from '../bench/shapes';
-import { median, percentile, spreadOf } from '../bench/statistics';
 import { syntheticModel } from '../bench/synthetic';
 import { countTokens, makeTexts } from '../bench/texts';
 import { tokenizerFiles } from '../bench/vocabulary';
 import { Reranker } from '../lib';
+import { median, percentile, spreadOf } from '../lib/cli/statistics';
 import { temporaryFolder } from './support/models';
 
 const BENCH = join(__dirname, '../bench/latency.js');

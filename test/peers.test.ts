@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UsageError } from '../bench/command-line';
 import { agreementOf } from '../bench/peers/agreement';
 import { parsePeersArguments } from '../bench/peers/arguments';
 import { type Measured, ratiosOf, summarizeRounds } from '../bench/peers/result';
 import { PeerWorker } from '../bench/peers/worker';
+import { UsageError } from '../lib/cli/command-line';
 import { temporaryFolder } from './support/models';
 
 const PEERS = join(__dirname, '../bench/peers/peers.js');

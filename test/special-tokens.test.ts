@@ -12,7 +12,7 @@ describe.each(Object.entries(SEPARATORS))('%s: text that spells %s', (name, sepa
       (c) => c.document.includes(separator) || c.query.includes(separator),
     );
     expect(cases.length).toBeGreaterThan(0);
-    await using model = await Reranker.load(fixture(name));
+    await using model = await Reranker.load(fixture(name), { precision: 'fp32' });
     for (const { query, document, max_length, logits } of cases) {
       const [logit] = await model.predict([[query, document]], { scores: 'raw', maxLength: max_length });
       expect(Math.abs((logit as number) - (logits[0] as number))).toBeLessThan(1e-4);

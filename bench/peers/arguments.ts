@@ -1,4 +1,11 @@
-import { type Range, readChoice, readInteger, readRange, readValues, UsageError } from '../command-line';
+import {
+  type Range,
+  readChoice,
+  readInteger,
+  readRange,
+  readValues,
+  UsageError,
+} from '../../lib/cli/command-line';
 import { SHAPE_NAMES, type ShapeName } from '../shapes';
 import { KEPT_TOKENS } from '../texts';
 import { PEERS } from './contenders';

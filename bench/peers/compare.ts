@@ -1,9 +1,9 @@
 import { freemem } from 'node:os';
 import { join } from 'node:path';
+import type { Progress } from '../../lib/cli/progress';
 import { nativeBinding } from '../../lib/native/binding';
 import { describeMachine } from '../machine';
 import { chooseModel } from '../models';
-import type { Progress } from '../progress';
 import type { TextSet } from '../texts';
 import { agreementOf } from './agreement';
 import { type PeersOptions, PRECISIONS } from './arguments';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { UsageError } from '../command-line';
-import { Progress } from '../progress';
+import { UsageError } from '../../lib/cli/command-line';
+import { Progress } from '../../lib/cli/progress';
 import { parsePeersArguments, USAGE } from './arguments';
 import { peersChart } from './chart';
 import { comparePeers } from './compare';

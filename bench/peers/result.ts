@@ -1,5 +1,5 @@
+import { percentile, type Spread, spreadOf } from '../../lib/cli/statistics';
 import type { Machine } from '../machine';
-import { percentile, type Spread, spreadOf } from '../statistics';
 import type { Agreement } from './agreement';
 import type { PrecisionClass } from './arguments';
 import type { Probe, RoundResult } from './contest';

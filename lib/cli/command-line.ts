@@ -11,10 +11,14 @@ export interface Range {
 /** Options of a command: those of type string need a value. */
 export type OptionTable = Readonly<Record<string, { readonly type: 'boolean' | 'string' }>>;
 
-/** @throws UsageError for what is unknown, has no value where it needs one, or has one where it takes none */
+/**
+ * @param positionals - takes what belongs to no option; without it, that is an error
+ * @throws UsageError for what is unknown, has no value where it needs one, or has one where it takes none
+ */
 export function readValues<Table extends OptionTable>(
   args: readonly string[],
   options: Table,
+  positionals?: string[],
 ): Partial<Record<keyof Table & string, string>> {
   // Not strict: its messages do not list what is known.
   const { tokens } = parseArgs({
@@ -27,6 +31,10 @@ export function readValues<Table extends OptionTable>(
   const values: Partial<Record<string, string>> = {};
   for (const token of tokens) {
     if (token.kind === 'positional') {
+      if (positionals !== undefined) {
+        positionals.push(token.value);
+        continue;
+      }
       throw new UsageError(`"${token.value}" belongs to no option; see --help`);
     }
     if (token.kind !== 'option') continue;
@@ -72,9 +80,24 @@ export function readRange(text: string): Range {
   return range;
 }
 
-export function readList(name: string, text: string): number[] {
+export function readList(name: string, text: string, max = 1024): number[] {
   if (!/^\d+(,\d+)*$/.test(text)) {
     throw new UsageError(`--${name} takes a list such as 1,2,4, not ${JSON.stringify(text)}`);
   }
-  return text.split(',').map((item) => readInteger(name, item, 1024));
+  return [...new Set(text.split(','))].map((item) => readInteger(name, item, max));
+}
+
+/** A list of names, each once. */
+export function readChoices<T extends string>(name: string, text: string, choices: readonly T[]): T[] {
+  return [...new Set(text.split(','))].map((item) => readChoice(name, item, choices) as T);
+}
+
+/** The one positional argument: the model's folder, or undefined for the embedded model. */
+export function readModel(positionals: readonly string[]): string | undefined {
+  const [model, extra] = positionals;
+  if (extra !== undefined) {
+    throw new UsageError(`expected one MODEL but received ${positionals.length}: ${positionals.join(', ')}`);
+  }
+  if (model === '') throw new UsageError('expected the path of a model folder for MODEL but received ""');
+  return model;
 }
