@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
 import { Progress } from '../lib/cli/progress';
 import { summarize } from '../lib/cli/statistics';
-import { type BenchOptions, parseBenchArguments, USAGE, UsageError } from './arguments';
+import { type BenchOptions, parseBenchArguments, USAGE } from './arguments';
 import { comparePadded } from './compare';
+import { runBench, writeNamed } from './entry';
 import { measureProfile, type Profile } from './measure';
 import { plotProfile } from './plot';
 import { comparisonReport, profileReport } from './report';
@@ -20,7 +20,7 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const profile = await measureProfile(options, progress);
-  if (options.plot !== undefined) write('plot', options.plot, plotProfile(profile));
+  if (options.plot !== undefined) writeNamed('plot', options.plot, plotProfile(profile));
   publish(options, profileReport(profile, options), withSummaries(profile));
 }
 
@@ -30,7 +30,7 @@ function publish(options: BenchOptions, report: string, measured: object): void 
   const content = `${JSON.stringify({ settings, ...measured }, undefined, 2)}\n`;
   if (json !== '-') console.log(report);
   else process.stdout.write(content);
-  if (json !== undefined && json !== '-') write('json', json, content);
+  if (json !== undefined && json !== '-') writeNamed('json', json, content);
 }
 
 function withSummaries(profile: Profile): object {
@@ -48,17 +48,4 @@ function withSummaries(profile: Profile): object {
   return { ...profile, levels };
 }
 
-function write(option: string, path: string, content: string): void {
-  try {
-    writeFileSync(path, content);
-  } catch (error) {
-    throw new UsageError(`--${option}: ${(error as Error).message}`);
-  }
-}
-
-// An orderly exit: exit handlers run, and a model that is just being written is completed first.
-process.once('SIGINT', () => process.exit(130));
-main(process.argv.slice(2)).catch((error: Error) => {
-  console.error(error instanceof UsageError ? error.message : `bench: ${error.message}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-});
+runBench(main);

@@ -1,3 +1,5 @@
+import { kendallTau } from '../../lib/precision/parity';
+
 /** How a contender's scores of one query go with the reference. */
 export interface Agreement {
   maxDifference: number;
@@ -18,21 +20,10 @@ export function agreementOf(scores: readonly number[], reference: readonly numbe
   };
 }
 
-/** Kendall 1945: pairs of documents in the same order less those in the other, ties taken out on either side. */
+/** Without any order on one side there is none to agree with. */
 function kendall(a: readonly number[], b: readonly number[]): number {
-  let sum = 0;
-  let apartInA = 0;
-  let apartInB = 0;
-  for (let i = 0; i < a.length; i++) {
-    for (let j = 0; j < i; j++) {
-      const signA = Math.sign((a[i] as number) - (a[j] as number));
-      const signB = Math.sign((b[i] as number) - (b[j] as number));
-      sum += signA * signB;
-      apartInA += Math.abs(signA);
-      apartInB += Math.abs(signB);
-    }
-  }
-  return apartInA === 0 || apartInB === 0 ? Number.NaN : sum / Math.sqrt(apartInA * apartInB);
+  const isFlat = (values: readonly number[]) => values.every((value) => value === values[0]);
+  return isFlat(a) || isFlat(b) ? Number.NaN : kendallTau(a, b);
 }
 
 /** From 1, the mean of their places for equal values. */

@@ -1,6 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { UsageError } from '../../lib/cli/command-line';
 import { Progress } from '../../lib/cli/progress';
+import { runBench, writeNamed } from '../entry';
 import { parsePeersArguments, USAGE } from './arguments';
 import { peersChart } from './chart';
 import { comparePeers } from './compare';
@@ -18,21 +17,9 @@ async function main(args: readonly string[]): Promise<void> {
   if (options.install && args.length === 1) return;
   const result = await comparePeers(options, new Progress());
   console.log(peersReport(result));
-  if (options.json !== undefined) write('json', options.json, `${JSON.stringify(result, undefined, 2)}\n`);
-  if (options.svg !== undefined) write('svg', options.svg, peersChart(result));
+  if (options.json !== undefined)
+    writeNamed('json', options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (options.svg !== undefined) writeNamed('svg', options.svg, peersChart(result));
 }
 
-function write(option: string, path: string, content: string): void {
-  try {
-    writeFileSync(path, content);
-  } catch (error) {
-    throw new UsageError(`--${option}: ${(error as Error).message}`);
-  }
-}
-
-// An orderly exit: exit handlers run, and a model that is just being written is completed first.
-process.once('SIGINT', () => process.exit(130));
-main(process.argv.slice(2)).catch((error: Error) => {
-  console.error(error instanceof UsageError ? error.message : `bench: ${error.message}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-});
+runBench(main);
