@@ -54,6 +54,16 @@ class PanelPrefetch {
   const uint8_t* at_ = nullptr;
 };
 
+// Calls Tile::MultiplyRows for as many rows as there are: a register tile of its own for every height.
+template <class Tile, size_t kCount = Tile::kRows>
+CROSSRANK_INLINE void MultiplyCounted(const uint8_t* x, size_t x_stride, const uint8_t* panel, size_t steps,
+                                      size_t rows, typename Tile::Accumulator* tile) {
+  if constexpr (kCount > 1) {
+    if (rows < kCount) return MultiplyCounted<Tile, kCount - 1>(x, x_stride, panel, steps, rows, tile);
+  }
+  Tile::template MultiplyRows<kCount>(x, x_stride, panel, steps, tile);
+}
+
 // kSigned: Multiply takes the 128 off each byte itself.
 template <class Tile, bool kSigned = false>
 void RunLinear(const LinearArgs& args) {

@@ -50,13 +50,9 @@ struct Tile {
     }
   }
 
-  template <size_t kCount = kRows>
   static void Multiply(const uint8_t* x, size_t x_stride, const uint8_t* panel, size_t steps, size_t rows,
                        int32_t* tile) {
-    if constexpr (kCount > 1) {
-      if (rows < kCount) return Multiply<kCount - 1>(x, x_stride, panel, steps, rows, tile);
-    }
-    MultiplyRows<kCount>(x, x_stride, panel, steps, tile);
+    MultiplyCounted<Tile>(x, x_stride, panel, steps, rows, tile);
   }
 };
 
