@@ -3,6 +3,7 @@
 
 #include "addon/engine_object.h"
 #include "addon/environment.h"
+#include "addon/request_object.h"
 #include "kernels/kernels.h"
 
 namespace crossrank::addon {

@@ -1,4 +1,4 @@
-// The JavaScript objects of this addon; lib/native/binding.ts types them.
+// A loaded model as a JavaScript object; lib/native/binding.ts types it.
 #pragma once
 
 #include <napi.h>
@@ -7,7 +7,6 @@
 
 #include "addon/environment.h"
 #include "engine/engine.h"
-#include "engine/request.h"
 
 namespace crossrank::addon {
 
@@ -30,20 +29,6 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   std::weak_ptr<Environment> environment_;
   std::shared_ptr<Engine> engine_;  // null after dispose
-};
-
-// The texts of one call, handed over in parts so that copying them never holds the event loop for long.
-class RequestObject : public Napi::ObjectWrap<RequestObject> {
- public:
-  static void Define(Napi::Env env, Napi::Object exports);
-  explicit RequestObject(const Napi::CallbackInfo& info);
-
- private:
-  Napi::Value AddDocuments(const Napi::CallbackInfo& info);
-  Napi::Value Run(const Napi::CallbackInfo& info);
-
-  std::shared_ptr<Engine> engine_;
-  std::shared_ptr<Request> request_;  // null after run
 };
 
 }  // namespace crossrank::addon

@@ -42,6 +42,9 @@ class Engine {
   // request->done is called exactly once, also when the engine is stopped already.
   void Submit(std::shared_ptr<Request> request);
 
+  // Ends a request with an error, unless it has ended already. What is left of its work is dropped.
+  void Cancel(const std::shared_ptr<Request>& request, const Error& error) { Fail(request, error); }
+
   // Idempotent; returns when no lane runs any more.
   void Stop();
 

@@ -1,0 +1,104 @@
+#include "addon/request_object.h"
+
+#include <utility>
+
+#include "addon/arguments.h"
+#include "addon/engine_object.h"
+#include "addon/environment.h"
+
+namespace crossrank::addon {
+namespace {
+
+template <class T, class From, class Get>
+Napi::TypedArrayOf<T> Column(Napi::Env env, const std::vector<From>& rows, Get get) {
+  auto out = Napi::TypedArrayOf<T>::New(env, rows.size());
+  for (size_t i = 0; i < rows.size(); i++) out[i] = get(rows[i]);
+  return out;
+}
+
+Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
+  Napi::Object out = Napi::Object::New(env);
+  if (ranked) {
+    out["indexes"] = Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.index; });
+    out["scores"] = Column<float>(env, outcome.ranked, [](const RankedDocument& r) { return r.score; });
+    out["tokensLost"] =
+        Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.tokens_lost; });
+  } else {
+    out["scores"] = Column<float>(env, outcome.scores, [](float score) { return score; });
+  }
+  out["pairs"] = Napi::Number::New(env, static_cast<double>(outcome.pairs));
+  out["tokens"] = Napi::Number::New(env, static_cast<double>(outcome.tokens));
+  out["tokenizeMs"] = Napi::Number::New(env, outcome.tokenize_ms);
+  out["queueMs"] = Napi::Number::New(env, outcome.queue_ms);
+  out["computeMs"] = Napi::Number::New(env, outcome.compute_ms);
+  return out;
+}
+
+}  // namespace
+
+void RequestObject::Define(Napi::Env env, Napi::Object exports) {
+  exports.Set("Request", DefineClass(env, "Request",
+                                     {InstanceMethod<&RequestObject::AddDocuments>("addDocuments"),
+                                      InstanceMethod<&RequestObject::Run>("run")}));
+}
+
+// new Request(engine, queries, options)
+RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RequestObject>(info) {
+  const Napi::Env env = info.Env();
+  engine_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->engine();
+  if (!engine_)
+    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
+  request_ = std::make_shared<Request>();
+  request_->queries = Strings(info[1].As<Napi::Array>());
+  const auto js = info[2].As<Napi::Object>();
+  RequestOptions& options = request_->options;
+  options.max_tokens = Size(js, "maxTokens");
+  options.truncation = Flag(js, "truncateDocument") ? Truncation::kDocument : Truncation::kLongestFirst;
+  options.activation = Flag(js, "sigmoid") ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
+  options.rank = Flag(js, "rank");
+  const double top_k = js.Get("topK").As<Napi::Number>().DoubleValue();
+  if (top_k < 4e9) options.top_k = static_cast<size_t>(top_k);
+  options.min_score = js.Get("minScore").As<Napi::Number>().DoubleValue();
+}
+
+// addDocuments(documents, first, end, queryOf?): documents[first .. end), paired with queries[queryOf[i]] or
+// query 0
+Napi::Value RequestObject::AddDocuments(const Napi::CallbackInfo& info) {
+  const auto documents = info[0].As<Napi::Array>();
+  const uint32_t first = info[1].As<Napi::Number>().Uint32Value();
+  const uint32_t end = info[2].As<Napi::Number>().Uint32Value();
+  for (uint32_t i = first; i < end; i++) {
+    request_->documents.push_back(documents.Get(i).As<Napi::String>().Utf8Value());
+  }
+  if (info[3].IsTypedArray()) {
+    const auto query_of = info[3].As<Napi::Uint32Array>();
+    for (uint32_t i = first; i < end; i++) request_->query_of.push_back(query_of[i]);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return Translate(env, [&] {
+    if (!request_ || request_->documents.empty()) {
+      throw Error(ErrorCode::kInvalidArgument, "a request runs once and holds at least one document");
+    }
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    Environment& environment = Environment::Of(env);
+    environment.mailbox().Retain();
+    request_->done = [deferred, &environment, ranked = request_->options.rank](Outcome outcome) {
+      environment.mailbox().Post(
+          [deferred, &environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
+            if (outcome.error) {
+              deferred.Reject(environment.MakeError(env, *outcome.error).Value());
+            } else {
+              deferred.Resolve(OutcomeToJs(env, outcome, ranked));
+            }
+          });
+    };
+    std::exchange(engine_, nullptr)->Submit(std::move(request_));
+    return Napi::Value(deferred.Promise());
+  });
+}
+
+}  // namespace crossrank::addon

@@ -1,0 +1,27 @@
+// A call as a JavaScript object; lib/native/binding.ts types it.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "engine/engine.h"
+#include "engine/request.h"
+
+namespace crossrank::addon {
+
+// The texts of one call, handed over in parts so that copying them never holds the event loop for long.
+class RequestObject : public Napi::ObjectWrap<RequestObject> {
+ public:
+  static void Define(Napi::Env env, Napi::Object exports);
+  explicit RequestObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value AddDocuments(const Napi::CallbackInfo& info);
+  Napi::Value Run(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Request> request_;  // null after run
+};
+
+}  // namespace crossrank::addon
