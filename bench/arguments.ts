@@ -104,14 +104,14 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
 }
 
 /** `--json` alone means standard output. */
-function withJsonValue(args: readonly string[]): string[] {
+export function withJsonValue(args: readonly string[]): string[] {
   return args.flatMap((arg, i) => {
     const next = args[i + 1];
     return arg === '--json' && (next === undefined || next.startsWith('--')) ? ['--json', '-'] : [arg];
   });
 }
 
-function readSeconds(text: string): number {
+export function readSeconds(text: string): number {
   const value = Number(text);
   if (!(value > 0 && value <= 3600)) {
     throw new UsageError(`--seconds takes a number above 0 and up to 3600, not ${JSON.stringify(text)}`);

@@ -5,6 +5,7 @@ import { describeMachine, type Machine, type Memory } from './machine';
 import { loadOptions, type ModelFacts, startSubject, textSets } from './measure';
 import { chooseModel, exportModel } from './models';
 import { Subject } from './subject';
+import { inTurns } from './turns';
 
 /** One side of a comparison. */
 export interface Side {
@@ -43,10 +44,7 @@ export interface Comparison {
   scoreSize: number;
 }
 
-/**
- * Both sides are loaded, each in a process of its own, and run the same queries in turns, one while the other rests;
- * who goes first changes each round, so that a machine that slows down or is shared hurts both alike.
- */
+/** Both sides are loaded, each in a process of its own, and run the same queries in turns. */
 export async function comparePadded(options: BenchOptions, progress: Progress): Promise<Comparison> {
   progress.show('preparing the models', 0);
   const chosen = chooseModel(options);
@@ -109,7 +107,6 @@ function ratio(rounds: readonly Round[], of: keyof Speed): Spread {
 }
 
 async function runRounds(packed: Subject, padded: Subject, count: number, progress: Progress) {
-  const rounds: Round[] = [];
   let allPairs = 0;
   let allTokens = 0;
   const run = async (subject: Subject): Promise<Speed> => {
@@ -124,14 +121,13 @@ async function runRounds(packed: Subject, padded: Subject, count: number, progre
       pairsPerProcessorSecond: (pairs / processorMs) * 1000,
     };
   };
-  for (let i = 0; i < count; i++) {
-    progress.show(`round ${i + 1} of ${count}`, i / count);
-    if (i % 2 === 0) {
-      rounds.push({ packed: await run(packed), padded: await run(padded) });
-    } else {
-      rounds.push({ padded: await run(padded), packed: await run(packed) });
-    }
-  }
+  const results = await inTurns(
+    count,
+    () => run(packed),
+    () => run(padded),
+    (i) => progress.show(`round ${i + 1} of ${count}`, i / count),
+  );
+  const rounds = results.map(([packed, padded]): Round => ({ packed, padded }));
   return { rounds, tokensPerPair: allTokens / allPairs };
 }
 

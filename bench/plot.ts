@@ -1,18 +1,12 @@
 import { percentile } from '../lib/cli/statistics';
 import type { Profile } from './measure';
-import { colorOf, escapeText, FAINT, INK, label, line, MUTED, niceScale, plain, round, short } from './svg';
+import { axisName, gridLine, type Panel, steps, tickBelow, title } from './panel';
+import { colorOf, escapeText, label, line, MUTED, niceScale, plain, round, short } from './svg';
 
 const WIDTH = 1080;
 /** Of the panels with their axes; the legend adds a line for each concurrency. */
 const PANELS_HEIGHT = 476;
 const LEGEND_LINE = 24;
-
-interface Panel {
-  left: number;
-  top: number;
-  width: number;
-  height: number;
-}
 
 const LATENCY: Panel = { left: 84, top: 104, width: 540, height: 310 };
 const THROUGHPUT: Panel = { left: 752, top: 104, width: 300, height: 310 };
@@ -51,12 +45,7 @@ function latencyPanel({ levels }: Profile): string[] {
   const y = (share: number) => LATENCY.top + (1 - share) * LATENCY.height;
   const out = [title(LATENCY, 'Latency of a request')];
   for (const share of [0, 0.25, 0.5, 0.75, 1]) out.push(gridLine(LATENCY, y(share), `${share * 100} %`));
-  for (const tick of scale.ticks) {
-    out.push(line(x(tick), LATENCY.top + LATENCY.height, x(tick), LATENCY.top + LATENCY.height + 5, MUTED));
-    out.push(
-      label(x(tick), LATENCY.top + LATENCY.height + 22, plain(tick), { anchor: 'middle', fill: MUTED }),
-    );
-  }
+  for (const tick of scale.ticks) out.push(tickBelow(LATENCY, x(tick), plain(tick)));
   out.push(axisName(LATENCY, 'total time in ms', 'requests answered by then'));
   for (const [i, { times, concurrency }] of levels.entries()) {
     const color = colorOf(i);
@@ -125,32 +114,4 @@ function throughputPanel({ levels }: Profile): string[] {
   }
   out.push(axisName(THROUGHPUT, 'requests at the same time', 'pairs a second'));
   return out;
-}
-
-/** The empirical distribution as a stair: it rises by one request's share at each request's latency. */
-function steps(sorted: readonly number[], x: (ms: number) => number, y: (share: number) => number): string {
-  const points = [`M${round(x(sorted[0] as number))} ${round(y(0))}`];
-  for (const [i, value] of sorted.entries())
-    points.push(`H${round(x(value))}V${round(y((i + 1) / sorted.length))}`);
-  return points.join('');
-}
-
-function title(panel: Panel, text: string): string {
-  return label(panel.left, panel.top - 14, text, { size: 16, weight: 'bold' });
-}
-
-function gridLine(panel: Panel, y: number, text: string): string {
-  return (
-    line(panel.left, y, panel.left + panel.width, y, FAINT) +
-    label(panel.left - 10, y + 5, text, { anchor: 'end', fill: MUTED })
-  );
-}
-
-function axisName(panel: Panel, horizontal: string, vertical: string): string {
-  const middle = panel.top + panel.height / 2;
-  const left = panel.left - 58;
-  return (
-    label(panel.left + panel.width / 2, panel.top + panel.height + 46, horizontal, { anchor: 'middle' }) +
-    `<text x="${left}" y="${middle}" text-anchor="middle" fill="${INK}" transform="rotate(-90 ${left} ${middle})">${vertical}</text>`
-  );
 }

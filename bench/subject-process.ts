@@ -5,10 +5,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadOptions, Reranker } from '../lib';
 import { nativeBinding } from '../lib/native/binding';
+import { serveParent } from './child';
 import { type LoadPlan, runLoad, watchEventLoop } from './load';
 import { memoryOfThisProcess } from './machine';
 import { measureProducts } from './products';
-import type { Call, LoadedModel, Methods, Reply, TextPlan } from './subject';
+import type { LoadedModel, Methods, TextPlan } from './subject';
 import { makeTexts, type TextSet } from './texts';
 
 const IDLE_MS = 300;
@@ -57,9 +58,7 @@ const methods: Methods = {
     await loaded().rerank(query, documents.slice(0, WARM_UP_DOCUMENTS));
   },
 
-  run(plan: LoadPlan) {
-    return runLoad(loaded(), sets, plan, (progress) => send({ progress }));
-  },
+  run: (plan: LoadPlan, show: (share: number) => void) => runLoad(loaded(), sets, plan, show),
 
   async logits(): Promise<number[]> {
     const { query, documents } = sets[0] as TextSet;
@@ -74,17 +73,4 @@ const methods: Methods = {
   products: () => measureProducts(loaded()),
 };
 
-function send(reply: Reply): void {
-  process.send?.(reply);
-}
-
-process.on('message', async ({ method, argument }: Call) => {
-  try {
-    send({ value: await (methods[method] as (argument: unknown) => Promise<unknown>)(argument) });
-  } catch (error) {
-    send({ error: error instanceof Error ? error.message : String(error) });
-  }
-});
-process.on('disconnect', () => process.exit());
-// The terminal sends it to every process of the group; the parent decides.
-process.on('SIGINT', () => {});
+serveParent(methods);
