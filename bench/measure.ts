@@ -30,7 +30,10 @@ export function textSets(documents: number): number {
   return Math.min(8, Math.max(2, Math.ceil(DOCUMENTS_IN_ALL / documents)));
 }
 
-export function loadOptions({ precision, threads }: BenchOptions): LoadOptions {
+export function loadOptions({
+  precision,
+  threads,
+}: Pick<BenchOptions, 'precision' | 'threads'>): LoadOptions {
   return {
     ...(precision === undefined ? {} : { precision: precision as LoadOptions['precision'] }),
     ...(threads === undefined ? {} : { threads }),

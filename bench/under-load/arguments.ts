@@ -1,0 +1,78 @@
+import { readChoice, readChoices, readInteger, readValues, UsageError } from '../../lib/cli/command-line';
+import { readSeconds, withJsonValue } from '../arguments';
+import { SHAPE_NAMES, type ShapeName } from '../shapes';
+
+export const SCENARIOS = ['throughput', 'mixed', 'responsive', 'cancel', 'soak'] as const;
+export type Scenario = (typeof SCENARIOS)[number];
+
+/** What the command line of `bench:load` asks for. */
+export interface LoadBenchOptions {
+  help: boolean;
+  model: string | undefined;
+  shape: ShapeName | undefined;
+  precision: string | undefined;
+  threads: number | undefined;
+  rounds: number;
+  /** Time at saturation, in which the event loop is watched. */
+  seconds: number;
+  /** Requests of the soak. */
+  soak: number;
+  only: readonly Scenario[];
+  /** A file, or `-` for standard output in place of the report. */
+  json: string | undefined;
+  svg: string | undefined;
+}
+
+export const USAGE = `npm run bench:load                               the embedded model on this machine
+npm run bench:load -- --shape minilm-l6          random weights of a known shape
+npm run bench:load -- --only soak --soak 2000
+
+  --model FOLDER      a Hugging Face model folder instead of the embedded model
+  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
+                      tiny is for trying the bench
+  --precision NAME    arithmetic of the model, as the load option of that name; mixed is fp32 on both sides
+  --threads N         engine threads (default: all processors)
+  --only LIST         of ${SCENARIOS.join(', ')} (default all)
+  --rounds N          rounds of throughput, mixed, responsive and cancel (default 5)
+  --seconds N         time at saturation (default 10)
+  --soak N            requests of the soak (default 20000)
+  --json [FILE]       everything measured as JSON, to a file or to standard output
+  --svg FILE          latency beside bulk work, throughput, and memory during the soak
+  --help
+
+Exit code 1 when the soak finds a request that did not settle exactly once, a wrong result, or work that does not add up.`;
+
+const OPTIONS = {
+  help: { type: 'boolean' },
+  model: { type: 'string' },
+  shape: { type: 'string' },
+  precision: { type: 'string' },
+  threads: { type: 'string' },
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  soak: { type: 'string' },
+  json: { type: 'string' },
+  svg: { type: 'string' },
+} as const;
+
+/** @throws UsageError that names the option, what it takes and what came */
+export function parseLoadArguments(args: readonly string[]): LoadBenchOptions {
+  const values = readValues(withJsonValue(args), OPTIONS);
+  if (values.model !== undefined && values.shape !== undefined) {
+    throw new UsageError('--model and --shape name two models; give one of them');
+  }
+  return {
+    help: values.help !== undefined,
+    model: values.model,
+    shape: readChoice('shape', values.shape, SHAPE_NAMES),
+    precision: values.precision,
+    threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
+    rounds: readInteger('rounds', values.rounds ?? '5', 1000),
+    seconds: readSeconds(values.seconds ?? '10'),
+    soak: readInteger('soak', values.soak ?? '20000', 1_000_000),
+    only: values.only === undefined ? SCENARIOS : readChoices('only', values.only, SCENARIOS),
+    json: values.json,
+    svg: values.svg,
+  };
+}
