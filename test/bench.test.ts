@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseBenchArguments, UsageError } from '../bench/arguments';
@@ -8,23 +7,12 @@ import { countTokens, makeTexts } from '../bench/texts';
 import { tokenizerFiles } from '../bench/vocabulary';
 import { Reranker } from '../lib';
 import { median, percentile, spreadOf } from '../lib/cli/statistics';
+import { expectWellFormed, runScript } from './support/bench';
 import { temporaryFolder } from './support/models';
 
 const BENCH = join(__dirname, '../bench/latency.js');
 
-interface Finished {
-  status: number;
-  stdout: string;
-  stderr: string;
-}
-
-function bench(...args: string[]): Promise<Finished> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [BENCH, ...args], { maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
-      resolve({ status: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
-    });
-  });
-}
+const bench = (...args: string[]) => runScript(BENCH, args);
 
 describe('statistics', () => {
   test('a percentile is the nearest rank: a value that was measured', () => {
@@ -227,20 +215,3 @@ describe('a run', () => {
     expect(measured.scoreDifference).toBeLessThan(1e-4);
   }, 60_000);
 });
-
-/** Every element is closed in order, and no text holds a bare & or <. */
-function expectWellFormed(svg: string): void {
-  expect(svg.startsWith('<svg xmlns="http://www.w3.org/2000/svg"')).toBe(true);
-  const open: string[] = [];
-  const rest = svg.replace(
-    /<(\/?)([a-z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/gi,
-    (_, close, name, _attributes, empty) => {
-      if (close) expect(open.pop()).toBe(name);
-      else if (!empty) open.push(name);
-      return '';
-    },
-  );
-  expect(open).toEqual([]);
-  expect(rest).not.toMatch(/[<>]|&(?!amp;|lt;|gt;)/);
-  expect(svg).not.toMatch(/NaN|undefined|Infinity/);
-}

@@ -117,19 +117,19 @@ function throughputPanel(panel: Panel, { throughput, mixed }: UnderLoadResult): 
   for (const [i, { name, note, bars }] of groups.entries()) {
     const left = panel.left + slot * i;
     for (const [j, bar] of bars.entries()) {
-      const middle = left + slot * (j === 0 ? 0.27 : 0.73);
+      const middle = left + slot * (j === 0 ? 0.25 : 0.75);
       const { min, median: value, max } = bar.rate;
       out.push(
         `<rect x="${round(middle - 30)}" y="${round(y(value))}" width="60" height="${round(bottom - y(value))}" fill="${bar.color}"/>`,
         line(middle, y(min), middle, y(max), INK, 1.5),
         label(middle, y(max) - 8, short(value), { anchor: 'middle', weight: 'bold' }),
-        label(middle, bottom + 18, bar.name, { anchor: 'middle', size: 12 }),
+        label(middle, bottom + 18, bar.name, { anchor: 'middle', size: 11 }),
       );
     }
     out.push(label(left + slot / 2, bottom + 38, name, { anchor: 'middle', fill: MUTED, size: 13 }));
     out.push(label(left + slot / 2, bottom + 58, note, { anchor: 'middle', weight: 'bold', size: 13 }));
   }
-  out.push(axisName({ ...panel, height: panel.height }, '', 'pairs a second'));
+  out.push(axisName(panel, '', 'pairs a second'));
   return out;
 }
 

@@ -79,7 +79,7 @@ export async function runSoak(
   const check = new SoakCheck(candidates, plan.requests);
   const draw = drawRequests(candidates, plan.seed);
   const every = Math.max(1, Math.floor(plan.requests / MEMORY_SAMPLES));
-  const memory: MemorySample[] = [];
+  const memory: MemorySample[] = [{ settled: 0, residentBytes: process.memoryUsage.rss() }];
   const started = performance.now();
   let begun = 0;
   let usualMs = FIRST_USUAL_MS;
@@ -88,7 +88,8 @@ export async function runSoak(
   const onSettled = () => {
     const { settled } = check.counts;
     lastSettled = performance.now();
-    if (settled % every === 0) memory.push({ settled, residentBytes: process.memoryUsage.rss() });
+    if (settled % every !== 0 && settled !== plan.requests) return;
+    memory.push({ settled, residentBytes: process.memoryUsage.rss() });
     show(settled / plan.requests);
   };
   const callers = Array.from({ length: Math.min(plan.callers, plan.requests) }, async () => {
@@ -96,11 +97,11 @@ export async function runSoak(
       const number = begun++;
       const request = draw();
       check.started(request);
-      const totalMs = await send(reranker, candidates, request, usualMs, {
+      const answeredMs = await send(reranker, candidates, request, usualMs, {
         answered: (response) => check.answered(number, request, response),
         rejected: (error, aborted) => check.rejected(number, request, error, aborted),
       });
-      if (request.fate === 'plain') usualMs += NEW * (totalMs - usualMs);
+      if (request.fate === 'plain' && answeredMs !== undefined) usualMs += NEW * (answeredMs - usualMs);
       onSettled();
     }
   });
@@ -108,7 +109,8 @@ export async function runSoak(
   const elapsedMs = performance.now() - started;
   const stats = statsSince(before, statsOf(reranker));
   check.finish(stats);
-  const early = memory.find(({ settled }) => settled >= plan.requests * EARLY_SHARE) as MemorySample;
+  const last = memory.at(-1) as MemorySample;
+  const early = memory.find(({ settled }) => settled >= plan.requests * EARLY_SHARE) ?? last;
   return {
     requests: plan.requests,
     callers: plan.callers,
@@ -119,7 +121,7 @@ export async function runSoak(
     stats,
     memory,
     earlyBytes: early.residentBytes,
-    endBytes: (memory.at(-1) as MemorySample).residentBytes,
+    endBytes: last.residentBytes,
   };
 }
 
@@ -128,23 +130,23 @@ interface Outcomes {
   rejected(error: unknown, aborted: boolean): void;
 }
 
-function rank(reranker: Reranker, query: string, documents: readonly string[], options: RerankOptions) {
-  return reranker.rerank<string>(query, documents, {
-    ...options,
-    returnDocuments: false,
-  } as RerankOptions<string> & {
-    returnDocuments: false;
-  });
+function rank(
+  reranker: Reranker,
+  query: string,
+  documents: readonly string[],
+  options: Omit<RerankOptions<string>, 'returnDocuments'>,
+) {
+  return reranker.rerank(query, documents, { ...options, returnDocuments: false });
 }
 
-/** Milliseconds until it was settled. */
+/** Milliseconds until it was answered; undefined where it was rejected. */
 async function send(
   reranker: Reranker,
   candidates: Candidates,
   request: SoakRequest,
   usualMs: number,
   { answered, rejected }: Outcomes,
-): Promise<number> {
+): Promise<number | undefined> {
   const { query, bulk, share, topK, fate, onTimeout, at } = request;
   const controller = new AbortController();
   const afterMs = at * usualMs;
@@ -156,16 +158,22 @@ async function send(
     ...(topK === undefined ? {} : { topK }),
     ...(fate === 'abort' ? { signal: controller.signal } : {}),
     ...(fate === 'timeout' ? { timeoutMs: Math.max(0.1, afterMs), onTimeout } : {}),
-  }).then(answered, (error) =>
-    rejected(error, controller.signal.aborted && error === controller.signal.reason),
+  }).then(
+    (response) => {
+      answered(response);
+      return performance.now() - started;
+    },
+    (error) => {
+      rejected(error, controller.signal.aborted && error === controller.signal.reason);
+      return undefined;
+    },
   );
   if (fate === 'abort' && at === 0) controller.abort();
   const timer = fate === 'abort' && at > 0 ? setTimeout(() => controller.abort(), afterMs) : undefined;
-  await settled;
-  const totalMs = performance.now() - started;
+  const answeredMs = await settled;
   clearTimeout(timer);
   if (fate === 'abort') controller.abort(); // too late to have an effect, where it comes after the answer
-  return totalMs;
+  return answeredMs;
 }
 
 /** Waits for the work, or until nothing has settled for too long. */
