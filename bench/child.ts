@@ -19,9 +19,12 @@ export class Child<Methods extends ChildMethods<Methods>> {
   #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void } | undefined;
   #onProgress: ((share: number) => void) | undefined;
 
-  /** @param script - path of a script that calls {@link serveParent} with the same methods */
-  constructor(script: string) {
-    this.#process = fork(script, [], { execArgv: [] });
+  /**
+   * @param script - path of a script that calls {@link serveParent} with the same methods
+   * @param execArgv - options of Node; those of this process are not passed on
+   */
+  constructor(script: string, execArgv: string[] = []) {
+    this.#process = fork(script, [], { execArgv });
     this.#process.on('message', (reply: Reply) => this.#receive(reply));
     this.#process.on('exit', (code, signal) => this.#fail(`the measuring process ended (${signal ?? code})`));
     this.#process.on('error', (error) => this.#fail(error.message));

@@ -100,7 +100,13 @@ test('all scenarios are measured, reported, and written as JSON and a chart', as
     throughput: { callers: 64, pairs: 1280, rounds: [{ callers: number, oneCall: number }], ratio: spread },
     mixed: { callers: 64, pairs: 1280, rounds: [{ packed: number, padded: number }], ratio: spread },
     responsive: { eventLoopDelayMs: { saturated: { p99: number } }, chunkMs: [number], withinShare: number },
-    soak: { requests: 200, problems: [], problemCount: 0, earlyBytes: number, endBytes: number },
+    soak: {
+      requests: 200,
+      problems: [],
+      problemCount: 0,
+      early: { settled: 20 },
+      end: { settled: 200, residentBytes: number },
+    },
   });
   expect(measured.mixed.paddingShare).toBeGreaterThan(0.2);
   expect(measured.responsive.requests).toHaveLength(20);

@@ -1,6 +1,6 @@
 import { syntheticModel } from '../bench/synthetic';
 import { makeTexts } from '../bench/texts';
-import { runSoak } from '../bench/under-load/soak';
+import { runSoak, type SoakPlan } from '../bench/under-load/soak';
 import { SoakCheck } from '../bench/under-load/soak-check';
 import { type Candidates, candidatesOf, drawRequests, type SoakRequest } from '../bench/under-load/soak-plan';
 import type { RerankerStats } from '../bench/under-load/stats';
@@ -18,9 +18,9 @@ beforeAll(async () => {
   candidates = candidatesOf(await makeTexts(reranker, 20, 10, { min: 5, max: 30 }), 40);
 }, 60_000);
 
-async function soak(options: LoadOptions) {
+async function soak(options: LoadOptions, plan: Partial<SoakPlan> = {}) {
   await using reranker = await Reranker.load(folder, { threads: 2, ...options });
-  return await runSoak(reranker, candidates, PLAN);
+  return await runSoak(reranker, candidates, { ...PLAN, ...plan });
 }
 
 describe('requests that are aborted, time out or are let be', () => {
@@ -33,6 +33,12 @@ describe('requests that are aborted, time out or are let be', () => {
     expect({ refused, failed }).toEqual({ refused: 0, failed: 0 });
     expect(complete).toBeGreaterThanOrEqual(PLAN.requests / 3); // what nobody cuts short
     expect(aborted).toBeGreaterThan(0);
+  }, 60_000);
+
+  test('and share every pair, of which none is scored twice', async () => {
+    const { problems, counts } = await soak({}, { unsharedShare: 0 });
+    expect(problems).toEqual([]);
+    expect(counts.cached).toBeGreaterThan(0);
   }, 60_000);
 
   test('and so do those that a full queue refuses', async () => {

@@ -137,7 +137,7 @@ function ratioNote(ratio: number): string {
   return `${ratio.toFixed(2)} times`;
 }
 
-function memoryPanel(panel: Panel, { memory, requests, earlyBytes, counts }: Soak): string[] {
+function memoryPanel(panel: Panel, { memory, requests, early, counts }: Soak): string[] {
   const megabytes = memory.map(({ residentBytes }) => residentBytes / 1e6);
   const scale = niceScale(Math.max(...megabytes) * 1.1);
   const x = (settled: number) => panel.left + (settled / requests) * panel.width;
@@ -149,11 +149,11 @@ function memoryPanel(panel: Panel, { memory, requests, earlyBytes, counts }: Soa
   for (const tick of across.ticks.filter((tick) => tick <= requests))
     out.push(tickBelow(panel, x(tick), plain(tick)));
   out.push(axisName(panel, 'requests settled', 'MB'));
-  const low = y((earlyBytes / 1e6) * 0.95);
-  const high = y((earlyBytes / 1e6) * 1.05);
-  const early = x(requests / 10);
+  const low = y((early.residentBytes / 1e6) * 0.95);
+  const high = y((early.residentBytes / 1e6) * 1.05);
+  const left = x(early.settled);
   out.push(
-    `<rect x="${round(early)}" y="${round(high)}" width="${round(panel.left + panel.width - early)}" ` +
+    `<rect x="${round(left)}" y="${round(high)}" width="${round(panel.left + panel.width - left)}" ` +
       `height="${round(low - high)}" fill="${colorOf(5)}" opacity="0.25"/>`,
     label(panel.left + panel.width, low + 16, 'within 5 % of that after a tenth', {
       anchor: 'end',

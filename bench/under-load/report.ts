@@ -2,7 +2,7 @@ import { median, percentile, type Spread, spreadOf } from '../../lib/cli/statist
 import type { Aborts } from './cancel';
 import type { Responsive } from './responsive';
 import type { UnderLoadResult } from './result';
-import type { Soak } from './soak';
+import type { MemorySample, Soak } from './soak';
 import { TARGETS } from './targets';
 
 /** Name, what is asked, what was measured, and its spread. */
@@ -103,8 +103,8 @@ function cancelRows({ alone, besideOthers }: { alone: Aborts; besideOthers: Abor
 }
 
 function soakRows(soak: Soak): Row[] {
-  const { counts, stats, earlyBytes, endBytes, requests, callers, elapsedMs } = soak;
-  const growth = (endBytes / earlyBytes - 1) * 100;
+  const { counts, stats, early, end, requests, callers, elapsedMs } = soak;
+  const native = (sample: MemorySample) => sample.residentBytes - sample.heapBytes;
   const most = Math.max(...soak.memory.map(({ residentBytes }) => residentBytes));
   const cachedShare = (counts.cached / Math.max(1, counts.scored)) * 100;
   return [
@@ -127,8 +127,14 @@ function soakRows(soak: Soak): Row[] {
     [
       'resident memory at the end',
       `within ${TARGETS.memoryGrowth * 100} %`,
-      `${growth >= 0 ? '+' : ''}${growth.toFixed(1)} %`,
-      `(${megabytes(earlyBytes)} MB after a tenth, ${megabytes(endBytes)} at the end, ${megabytes(most)} at most)`,
+      growth(early.residentBytes, end.residentBytes),
+      `(${megabytes(early.residentBytes)} MB after a tenth, ${megabytes(end.residentBytes)} at the end, ${megabytes(most)} at most)`,
+    ],
+    [
+      '  of it outside the JavaScript heap',
+      '',
+      growth(native(early), native(end)),
+      `(${megabytes(native(early))} MB, ${megabytes(native(end))})`,
     ],
   ];
 }
@@ -157,6 +163,11 @@ function percentiles(values: readonly number[]): [string, string] {
 
 function ms(value: number): string {
   return value.toFixed(2);
+}
+
+function growth(from: number, to: number): string {
+  const percent = (to / from - 1) * 100;
+  return `${percent >= 0 ? '+' : ''}${percent.toFixed(1)} %`;
 }
 
 function megabytes(bytes: number): string {

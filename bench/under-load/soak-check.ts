@@ -119,9 +119,10 @@ export class SoakCheck {
     const equal = (what: string, told: number, counted: number) => {
       if (told !== counted) this.#report(`stats tell ${told} ${what}, and ${counted} were counted`);
     };
-    // A request that was aborted while its texts were handed over never came to the engine.
+    // A request that was aborted while its texts were handed over never came to the engine. Refused ones are counted
+    // apart: they were not admitted.
     const unseen = counts.aborted - stats.requests.aborted;
-    equal('requests ended', stats.requests.ended, counts.settled - unseen);
+    equal('requests ended', stats.requests.ended, counts.settled - counts.refused - unseen);
     if (unseen < counts.abortedBefore)
       this.#report(
         `stats tell ${stats.requests.aborted} aborted, and ${unseen} of ${counts.abortedBefore} before the call`,

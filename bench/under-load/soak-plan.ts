@@ -64,7 +64,11 @@ export function documentsOf(candidates: Candidates, { query, first, count }: Soa
 }
 
 /** The n-th call gives the n-th request, whatever has happened meanwhile. */
-export function drawRequests({ queries, each }: Candidates, seed: number): () => SoakRequest {
+export function drawRequests(
+  { queries, each }: Candidates,
+  seed: number,
+  unsharedShare = UNSHARED_SHARE,
+): () => SoakRequest {
   const random = randomNumbers(seed);
   const fates: readonly Fate[] = ['plain', 'abort', 'timeout'];
   let drawn = 0;
@@ -76,7 +80,7 @@ export function drawRequests({ queries, each }: Candidates, seed: number): () =>
     const count = Math.min(each, random() < ALL_CANDIDATES_SHARE ? each : size);
     const first = Math.floor(random() * (each - count + 1));
     const bulk = random() < BULK_SHARE;
-    const share = random() >= UNSHARED_SHARE;
+    const share = random() >= unsharedShare;
     const topK = random() < TOP_K_SHARE ? 1 + Math.floor(random() * 10) : undefined;
     const fate = fates[number % fates.length] as Fate;
     const onTimeout = ON_TIMEOUT[

@@ -20,13 +20,15 @@ export interface Soak {
   /** Resident memory of this process after so many requests. */
   memory: MemorySample[];
   /** After the first tenth. */
-  earlyBytes: number;
-  endBytes: number;
+  early: MemorySample;
+  end: MemorySample;
 }
 
 export interface MemorySample {
   settled: number;
   residentBytes: number;
+  /** Of them, what V8 has taken for JavaScript, in use or not. */
+  heapBytes: number;
 }
 
 export interface SoakPlan {
@@ -34,6 +36,8 @@ export interface SoakPlan {
   /** Requests at the same time. */
   callers: number;
   seed: number;
+  /** Requests that neither use the cache nor share work. @defaultValue a third */
+  unsharedShare?: number;
   /** Without a single settlement in this time, the requests under way count as lost. */
   stallMs: number;
 }
@@ -77,9 +81,9 @@ export async function runSoak(
 ): Promise<Soak> {
   const before = statsOf(reranker);
   const check = new SoakCheck(candidates, plan.requests);
-  const draw = drawRequests(candidates, plan.seed);
+  const draw = drawRequests(candidates, plan.seed, plan.unsharedShare);
   const every = Math.max(1, Math.floor(plan.requests / MEMORY_SAMPLES));
-  const memory: MemorySample[] = [{ settled: 0, residentBytes: process.memoryUsage.rss() }];
+  const memory: MemorySample[] = [memoryAfter(0)];
   const started = performance.now();
   let begun = 0;
   let usualMs = FIRST_USUAL_MS;
@@ -89,7 +93,7 @@ export async function runSoak(
     const { settled } = check.counts;
     lastSettled = performance.now();
     if (settled % every !== 0 && settled !== plan.requests) return;
-    memory.push({ settled, residentBytes: process.memoryUsage.rss() });
+    memory.push(memoryAfter(settled));
     show(settled / plan.requests);
   };
   const callers = Array.from({ length: Math.min(plan.callers, plan.requests) }, async () => {
@@ -120,9 +124,14 @@ export async function runSoak(
     problemCount: check.problemCount,
     stats,
     memory,
-    earlyBytes: early.residentBytes,
-    endBytes: last.residentBytes,
+    early,
+    end: last,
   };
+}
+
+function memoryAfter(settled: number): MemorySample {
+  const { rss, heapTotal } = process.memoryUsage();
+  return { settled, residentBytes: rss, heapBytes: heapTotal };
 }
 
 interface Outcomes {

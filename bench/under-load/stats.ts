@@ -14,7 +14,9 @@ export interface RerankerStats {
   queue: { requests: number; tokens: number; maxTokens: number };
   running: { chunks: number; pairs: number };
   requests: {
+    /** Admitted, and not under way any more. */
     ended: number;
+    /** Not among the ended. */
     refused: number;
     failed: number;
     aborted: number;
