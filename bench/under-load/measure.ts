@@ -31,7 +31,9 @@ export async function measureUnderLoad(
       const show = (share: number) => progress.show(name, (i + share) / wanted.length);
       show(0);
       const measure = (child: Child<ScenarioMethods>): Promise<Measured[typeof name]> =>
-        child.call(name, settings, show);
+        child.call(name, settings, show).catch((error: Error) => {
+          throw new Error(`${name}: ${error.message}`);
+        });
       Object.assign(measured, { [name]: await inChild(name === 'soak' ? STEADY_HEAP : [], measure) });
     }
     const name = model.folder === undefined ? `${basename(info.model)} (embedded)` : model.name;
