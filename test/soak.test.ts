@@ -50,6 +50,12 @@ describe('requests that are aborted, time out or are let be', () => {
   }, 60_000);
 });
 
+test('a soak whose requests stay unanswered ends and tells how many', async () => {
+  const silent = { rerank: () => new Promise(() => {}) } as unknown as Reranker;
+  const { problems } = await runSoak(silent, candidates, { ...PLAN, stallMs: 50 });
+  expect(problems).toEqual([`${PLAN.requests} requests did not settle`]);
+});
+
 test('the same seed draws the same requests, of every kind', () => {
   const draw = (seed: number) => Array.from({ length: 90 }, drawRequests(candidates, seed));
   expect(draw(3)).toEqual(draw(3));
