@@ -9,10 +9,11 @@ import type { Measured, ScenarioMethods, UnderLoadResult } from './result';
 import type { Settings } from './scenario';
 
 /**
- * V8 lets its young generation grow from 3 to 48 MB with the speed of allocation, whatever a program keeps. Held small,
- * the memory of the soak tells what is kept.
+ * So that the memory of the soak is what is kept. V8 lets its young generation grow from 3 to 48 MB with the speed of
+ * allocation, whatever a program keeps, and lets garbage lie as long as there is room; the soak collects it before it
+ * looks.
  */
-const STEADY_HEAP = ['--max-semi-space-size=1'];
+const STEADY_HEAP = ['--expose-gc', '--max-semi-space-size=1'];
 
 /** The scenarios that were asked for, one after the other. */
 export async function measureUnderLoad(

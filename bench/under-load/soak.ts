@@ -130,6 +130,7 @@ export async function runSoak(
 }
 
 function memoryAfter(settled: number): MemorySample {
+  globalThis.gc?.(); // where the process was started with --expose-gc
   const { rss, heapTotal } = process.memoryUsage();
   return { settled, residentBytes: rss, heapBytes: heapTotal };
 }
