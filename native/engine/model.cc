@@ -203,7 +203,8 @@ void Model::LoadPacked(const LoadOptions& options, const Json& config) {
   const auto weights = ShareWeights(key, [&] {
     auto loaded = std::make_shared<LoadedWeights>(LoadedWeights{TensorSet::Open(options.folder), nullptr});
     WeightReader reader(loaded->tensors);
-    GraphProgram program = BuildPackedGraph(architecture, reader, precision);
+    GraphProgram program =
+        BuildPackedGraph(architecture, reader, precision, HasOwnProducts(precision, kernels));
     const PageReleaser releaser(loaded->tensors);
     RunAll(program.packing);
     loaded->session = OpenPackedSession(library, std::move(program), spec.labels, kernels);
@@ -235,7 +236,6 @@ void Model::NoteKernels(const kernels::KernelTable& kernels, const ModelSpec& sp
   info_.refused_features = RefusedFeatures();
   info_.linear_kernel = "onnxruntime";
   info_.attention_kernel = kernels.base;
-  if (precision == Precision::kFp32) return;
   const kernels::LinearKernel& linear = kernels::LinearFor(kernels, FormatOf(precision));
   if (linear.run != nullptr) info_.linear_kernel = linear.name;
   if (!AttendsInFp32(spec, precision)) info_.attention_kernel = kernels.attention_bf16.name;

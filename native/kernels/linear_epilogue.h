@@ -3,7 +3,7 @@
 //
 // A tile of accumulators goes to its place at once where that needs no other column:
 //
-//   tile [rows][32] --> scales, bias --> activation --> out (fp32) and/or encoded rows (bf16, bf16x3)
+//   tile [rows][32] --> scales, bias --> activation --> out (fp32) and/or encoded rows (fp32, bf16, bf16x3)
 //
 // LayerNorm and int8 (a scale per row) need whole rows. Then tiles are gathered as fp32 rows, in `out` where
 // it is asked for, else in the workspace, and FinishRows passes over them once a block of rows is complete:
@@ -40,7 +40,7 @@ class Epilogue {
         compensated_(compensated),
         whole_rows_(args.residual != nullptr ||
                     (args.encoded != nullptr && args.encoded_format == Format::kInt8)),
-        rough_(args.weights.format != Format::kBf16x3),
+        rough_(args.weights.format == Format::kBf16 || args.weights.format == Format::kInt8),
         stride_(args.out != nullptr ? args.weights.outputs : ScratchStride(args.weights.outputs)),
         encoded_stride_(RowStride(args.encoded_format, args.weights.outputs)),
         floats_(args.out) {}
@@ -190,9 +190,14 @@ class Epilogue {
 
   // A panel is a k-step of the next Linear.
   CROSSRANK_INLINE void StoreEncoded(const Vec (&y)[kVectors], size_t row, size_t column) const {
-    static_assert(StepInputs(Format::kBf16) == kPanelOutputs && StepInputs(Format::kBf16x3) == kPanelOutputs);
+    static_assert(StepInputs(Format::kFp32) == kPanelOutputs && StepInputs(Format::kBf16) == kPanelOutputs &&
+                  StepInputs(Format::kBf16x3) == kPanelOutputs);
     uint8_t* encoded = args_.encoded + row * encoded_stride_;
-    if (args_.encoded_format == Format::kBf16) {
+    if (args_.encoded_format == Format::kFp32) {
+      float* to = reinterpret_cast<float*>(encoded) + column;
+      CROSSRANK_UNROLL
+      for (size_t i = 0; i < kVectors; ++i) y[i].Store(to + i * Vec::kWidth);
+    } else if (args_.encoded_format == Format::kBf16) {
       uint16_t* to = reinterpret_cast<uint16_t*>(encoded) + column;
       CROSSRANK_UNROLL
       for (size_t i = 0; i < kVectors; ++i) StoreBf16(y[i], to + i * Vec::kWidth);
