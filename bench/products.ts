@@ -24,6 +24,9 @@ export async function measureProducts(reranker: Reranker): Promise<ProductRate |
     cpu: kernels.level,
     threads,
     maxTokensPerChunk: 0,
+    maxQueuedTokens: 0,
+    cacheBytes: 0,
+    cacheTtlMs: 0,
   });
   try {
     const { hiddenSize, intermediateSize } = engine.info();

@@ -6,6 +6,8 @@
  * - `ERR_MODEL_INVALID`: model files are broken or contradict each other.
  * - `ERR_MODEL_UNSUPPORTED`: the model is sound, but this version does not run it.
  * - `ERR_PRECISION`: this CPU lacks what the precision needs, or the model loses too much by it.
+ * - `ERR_QUEUE_FULL`: too much work waits already; the error has `queuedRequests`, `queuedTokens` and `retryAfterMs`.
+ * - `ERR_TIMEOUT`: the call's `timeoutMs` passed before all pairs were scored.
  * - `ERR_CLOSED`: the reranker has been disposed.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
@@ -16,19 +18,39 @@ export type ErrorCode =
   | 'ERR_MODEL_INVALID'
   | 'ERR_MODEL_UNSUPPORTED'
   | 'ERR_PRECISION'
+  | 'ERR_QUEUE_FULL'
+  | 'ERR_TIMEOUT'
   | 'ERR_CLOSED'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';
 
+/** What an `ERR_QUEUE_FULL` tells beside its message. */
+export interface QueueDepth {
+  /** Requests that were admitted and have not ended. */
+  queuedRequests?: number;
+  /** Tokens left of them. */
+  queuedTokens?: number;
+  /** Estimate of when enough of them will be done, from the speed measured so far. */
+  retryAfterMs?: number;
+}
+
 /** An error with a `code` to branch on and a message that says what to do. */
-export class CrossrankError extends Error {
+export class CrossrankError extends Error implements QueueDepth {
   /** What kind of error this is; see {@link ErrorCode}. */
   readonly code: ErrorCode;
+  /** Only of `ERR_QUEUE_FULL`; see {@link QueueDepth}. */
+  declare readonly queuedRequests?: number;
+  /** Only of `ERR_QUEUE_FULL`; see {@link QueueDepth}. */
+  declare readonly queuedTokens?: number;
+  /** Only of `ERR_QUEUE_FULL`; see {@link QueueDepth}. */
+  declare readonly retryAfterMs?: number;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown } & QueueDepth) {
+    const { cause, ...depth } = options ?? {};
+    super(message, cause === undefined ? undefined : { cause });
     this.name = 'CrossrankError';
     this.code = code;
+    Object.assign(this, depth);
   }
 }
 

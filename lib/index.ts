@@ -3,8 +3,16 @@
  *
  * @packageDocumentation
  */
-export { CrossrankError, type ErrorCode } from './errors';
-export type { CpuLevel, LoadOptions, Precision, RerankOptions, ScoringOptions } from './options';
+export { CrossrankError, type ErrorCode, type QueueDepth } from './errors';
+export type {
+  CacheOptions,
+  CpuLevel,
+  LoadOptions,
+  OnTimeout,
+  Precision,
+  RerankOptions,
+  ScoringOptions,
+} from './options';
 export {
   type RankedDocument,
   type RankedIndex,

@@ -14,6 +14,19 @@ export type Precision = 'auto' | 'fp32' | 'bf16x3' | 'bf16' | 'int8';
 /** Levels of instruction sets, weakest first; see {@link LoadOptions.cpu}. */
 export type CpuLevel = 'generic' | 'avx2' | 'avxvnni' | 'avx512' | 'vnni' | 'bf16' | 'amx';
 
+/**
+ * What a call gets whose `timeoutMs` passes before all documents are scored; see {@link RerankOptions.onTimeout}.
+ */
+export type OnTimeout = 'error' | 'partial' | 'inputOrder';
+
+/** How the result cache is bounded; see {@link LoadOptions.cache}. */
+export interface CacheOptions {
+  /** Memory it takes at most, in bytes; the least recently used scores go first. @defaultValue 32 MiB, some 500,000 pairs */
+  maxBytes?: number;
+  /** How long a score is kept, in milliseconds. @defaultValue `3_600_000`, an hour */
+  ttlMs?: number;
+}
+
 /** Options of {@link Reranker.load}. */
 export interface LoadOptions {
   /** @defaultValue `'auto'` */
@@ -57,6 +70,19 @@ export interface LoadOptions {
    * @defaultValue `true`
    */
   profile?: boolean;
+  /**
+   * Work that may wait, in tokens of calls that are not answered yet. A call that goes beyond it rejects with
+   * `ERR_QUEUE_FULL` at once and as a whole; one that is larger by itself is taken when nothing else waits.
+   * @defaultValue about ten seconds of work at the speed measured so far
+   */
+  maxQueuedTokens?: number;
+  /**
+   * Scores are kept, so that a pair of the same query and document, cut the same way, is not scored again; and the
+   * same pair in calls made at the same time is scored once. Scores have the same bits either way. `false` switches
+   * all of this off.
+   * @defaultValue 32 MiB, an hour
+   */
+  cache?: false | CacheOptions;
 }
 
 /** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
@@ -77,6 +103,27 @@ export interface ScoringOptions {
    * @defaultValue `'model'`
    */
   scores?: 'model' | 'raw' | 'sigmoid';
+  /**
+   * Milliseconds from the call on after which it ends with `ERR_TIMEOUT`, or as {@link RerankOptions.onTimeout} says.
+   * What waits of it leaves the queue, and what runs of it is ended.
+   * @defaultValue none
+   */
+  timeoutMs?: number;
+  /**
+   * Ends the call when it is aborted: the call rejects with the signal's reason, as it does without any work where the
+   * signal is aborted already.
+   */
+  signal?: AbortSignal;
+  /**
+   * `'interactive'` calls go before `'bulk'` ones, which get an eighth of the work while both wait.
+   * @defaultValue `'interactive'`
+   */
+  priority?: 'interactive' | 'bulk';
+  /**
+   * `false`: every pair is scored for this call, and nothing of it is kept; see {@link LoadOptions.cache}.
+   * @defaultValue `true` where the reranker has a cache
+   */
+  cache?: boolean;
 }
 
 /** Options of {@link Reranker.rerank}. */
@@ -92,6 +139,14 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
   text?: string | ((document: T) => string);
   /** Whether results carry the document itself. @defaultValue `true` */
   returnDocuments?: boolean;
+  /**
+   * What the call gets when `timeoutMs` passes before all documents are scored. `'error'`: `ERR_TIMEOUT`. `'partial'`:
+   * what was scored, best first, and then the rest in input order. `'inputOrder'`: the documents in input order. The
+   * response of the latter two is `degraded`; a document that was not scored has the score NaN, and is left out where
+   * there is a `minScore`. With these two, documents are scored in input order: put the best candidates first.
+   * @defaultValue `'error'`
+   */
+  onTimeout?: OnTimeout;
 }
 
 const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
@@ -99,6 +154,8 @@ const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
 export const CPU_LEVELS = ['generic', 'avx2', 'avxvnni', 'avx512', 'vnni', 'bf16', 'amx'] as const;
 const MAX_THREADS = 1024;
 const MAX_CHUNK_TOKENS = 1 << 20;
+const MAX_CACHE_BYTES = 2 ** 40;
+const MAX_CACHE_TTL_MS = 366 * 86_400_000;
 
 const LOAD_OPTIONS = [
   'precision',
@@ -109,9 +166,12 @@ const LOAD_OPTIONS = [
   'specialTokens',
   'verify',
   'profile',
+  'maxQueuedTokens',
+  'cache',
 ];
-const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores'];
-const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments'];
+const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
+const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
+const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
@@ -125,6 +185,18 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
   checkBoolean('verify', options.verify);
   checkBoolean('profile', options.profile);
+  checkInteger('maxQueuedTokens', options.maxQueuedTokens, 1, Number.MAX_SAFE_INTEGER);
+  checkCache(options.cache);
+}
+
+function checkCache(cache: LoadOptions['cache']): void {
+  if (cache === undefined || cache === false) return;
+  if (typeof cache !== 'object' || cache === null || Array.isArray(cache)) {
+    throw invalidArgument('cache', 'false or an object', cache);
+  }
+  checkNames(cache, CACHE_OPTIONS);
+  checkInteger('cache.maxBytes', cache.maxBytes, 1, MAX_CACHE_BYTES);
+  checkInteger('cache.ttlMs', cache.ttlMs, 1, MAX_CACHE_TTL_MS);
 }
 
 export function checkScoringOptions(options: ScoringOptions, limits: { min: number; max: number }): void {
@@ -148,12 +220,22 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
   checkBoolean('returnDocuments', options.returnDocuments);
+  checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
 }
 
 function checkScoring(options: ScoringOptions, limits: { min: number; max: number }): void {
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
+  const { timeoutMs, signal } = options;
+  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
+    throw invalidArgument('timeoutMs', 'a positive number of milliseconds', timeoutMs);
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidArgument('signal', 'an AbortSignal', signal);
+  }
+  checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
+  checkBoolean('cache', options.cache);
 }
 
 function checkNames(options: object, known: readonly string[]): void {

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { answerOf } from './call';
 import { textsOf } from './documents';
 import { CrossrankError, invalidArgument } from './errors';
 import {
   type NativeEngine,
   type NativeInfo,
   type NativeOutcome,
+  type NativeRequestOptions,
   nativeBinding,
   runtimeLibraries,
 } from './native/binding';
@@ -47,10 +48,19 @@ export interface RankedDocument<T> extends RankedIndex {
 export interface RerankResponse<R> {
   /** Best first; equal scores keep the order of the documents. */
   results: R[];
+  /**
+   * Whether `timeoutMs` passed before all documents were scored, and `onTimeout` made this of it. Documents that were
+   * not scored have the score NaN.
+   */
+  degraded: boolean;
+  /** Documents that were scored: all, unless `degraded`. */
+  scored: number;
   usage: {
-    /** (query, document) pairs scored. */
+    /** (query, document) pairs of the call. */
     pairs: number;
-    /** Tokens computed, special tokens included. */
+    /** Of the scored pairs, those whose score was there already, or was computed for the same pair of this or another call. */
+    cached: number;
+    /** Tokens computed for this call, special tokens included. */
     tokens: number;
   };
   /** Wall time in milliseconds. */
@@ -112,9 +122,8 @@ export interface RerankerInfo {
 
 const DEFAULT_MODEL = 'crossrank-mini';
 const DEFAULT_MAX_LENGTH = 512;
-
-/** UTF-16 units copied to native memory in one turn of the event loop: about 0.2 ms. */
-const UNITS_PER_TURN = 256 * 1024;
+const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
+const DEFAULT_CACHE_TTL_MS = 3_600_000;
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -126,11 +135,13 @@ export class Reranker {
   readonly #engine: NativeEngine;
   readonly #info: NativeInfo;
   readonly #profile: string | null;
+  readonly #hasCache: boolean;
   #disposed: Promise<void> | undefined;
 
-  private constructor(engine: NativeEngine, profile: string | null) {
+  private constructor(engine: NativeEngine, profile: string | null, hasCache: boolean) {
     this.#engine = engine;
     this.#profile = profile;
+    this.#hasCache = hasCache;
     this.#info = engine.info();
   }
 
@@ -162,6 +173,7 @@ export class Reranker {
 
   static async #open(folder: string, options: LoadOptions, profile: string | null): Promise<Reranker> {
     const libraries = runtimeLibraries(options.onnxRuntimePath);
+    const cache = options.cache ?? {};
     const engine = await nativeBinding().load({
       folder,
       libraryPaths: libraries.paths,
@@ -171,8 +183,11 @@ export class Reranker {
       cpu: options.cpu ?? '',
       threads: options.threads ?? availableParallelism(),
       maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
+      maxQueuedTokens: options.maxQueuedTokens ?? 0,
+      cacheBytes: cache === false ? 0 : (cache.maxBytes ?? DEFAULT_CACHE_BYTES),
+      cacheTtlMs: cache === false ? 0 : (cache.ttlMs ?? DEFAULT_CACHE_TTL_MS),
     });
-    return new Reranker(engine, profile);
+    return new Reranker(engine, profile, cache !== false);
   }
 
   /**
@@ -180,7 +195,8 @@ export class Reranker {
    *
    * @param documents - Strings, or objects whose text the option `text` picks. None gives no results.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_INVALID`, `ERR_MODEL_UNSUPPORTED` (the model
-   * has more than one label), `ERR_RUNTIME` or `ERR_CLOSED`
+   * has more than one label), `ERR_QUEUE_FULL`, `ERR_TIMEOUT`, `ERR_RUNTIME` or `ERR_CLOSED`; with the reason of
+   * `signal` when that is aborted
    */
   async rerank<T extends string | object>(
     query: string,
@@ -200,6 +216,7 @@ export class Reranker {
     const started = performance.now();
     if (typeof query !== 'string') throw invalidArgument('query', 'a string', query);
     checkRerankOptions(options, this.#lengthLimits());
+    options.signal?.throwIfAborted();
     const texts = textsOf(documents, options.text);
     const kept = options.returnDocuments === false ? undefined : documents.slice(); // callers may change theirs meanwhile
     if (this.#info.labels !== 1) {
@@ -208,15 +225,19 @@ export class Reranker {
         `the model has ${this.#info.labels} labels, and a ranking needs one score a pair; use predict()`,
       );
     }
-    const outcome = await this.#run([query], texts, undefined, options, {
+    const ranking = {
       rank: true,
       topK: options.topK ?? Number.POSITIVE_INFINITY,
       minScore: options.minScore ?? Number.NEGATIVE_INFINITY,
-    });
+      onTimeout: options.timeoutMs === undefined ? 'error' : (options.onTimeout ?? 'error'),
+    } as const;
+    const outcome = await this.#run([query], texts, undefined, options, ranking, started);
     const results = toResults(outcome, kept);
     return {
       results,
-      usage: { pairs: outcome.pairs, tokens: outcome.tokens },
+      degraded: outcome.degraded,
+      scored: outcome.scored,
+      usage: { pairs: outcome.pairs, cached: outcome.cached, tokens: outcome.tokens },
       timings: {
         tokenizeMs: outcome.tokenizeMs,
         queueMs: outcome.queueMs,
@@ -237,7 +258,9 @@ export class Reranker {
     pairs: readonly (readonly [string, string])[],
     options: ScoringOptions = {},
   ): Promise<Float32Array> {
+    const started = performance.now();
     checkScoringOptions(options, this.#lengthLimits());
+    options.signal?.throwIfAborted();
     if (!Array.isArray(pairs)) throw invalidArgument('pairs', 'an array of [query, document]', pairs);
     const queries = new Map<string, number>();
     const queryOf = new Uint32Array(pairs.length);
@@ -261,11 +284,13 @@ export class Reranker {
       queryOf[i] = index;
       documents[i] = document;
     }
-    const outcome = await this.#run([...queries.keys()], documents, queryOf, options, {
+    const unranked = {
       rank: false,
       topK: Number.POSITIVE_INFINITY,
       minScore: Number.NEGATIVE_INFINITY,
-    });
+      onTimeout: 'error',
+    } as const;
+    const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
     return outcome.scores;
   }
 
@@ -322,7 +347,8 @@ export class Reranker {
     documents: readonly string[],
     queryOf: Uint32Array | undefined,
     options: ScoringOptions,
-    ranking: { rank: boolean; topK: number; minScore: number },
+    ranking: Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout'>,
+    started: number,
   ): Promise<NativeOutcome> {
     if (this.#disposed !== undefined)
       throw new CrossrankError('ERR_CLOSED', 'the reranker has been disposed');
@@ -333,18 +359,11 @@ export class Reranker {
       maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength),
       truncateDocument: options.truncate === 'document',
       sigmoid: scale === 'sigmoid' || (scale === 'model' && this.#info.activation === 'sigmoid'),
+      bulk: options.priority === 'bulk',
+      share: this.#hasCache && options.cache !== false,
       ...ranking,
     });
-    for (let first = 0; first < documents.length; ) {
-      let end = first;
-      for (let units = 0; end < documents.length && units < UNITS_PER_TURN; end++) {
-        units += 64 + (documents[end] as string).length;
-      }
-      request.addDocuments(documents, first, end, queryOf);
-      first = end;
-      if (first < documents.length) await nextTurn();
-    }
-    return await request.run();
+    return await answerOf(request, documents, queryOf, options, started);
   }
 }
 
@@ -354,6 +373,9 @@ function emptyOutcome(): NativeOutcome {
     scores: new Float32Array(0),
     tokensLost: new Uint32Array(0),
     pairs: 0,
+    scored: 0,
+    cached: 0,
+    degraded: false,
     tokens: 0,
     tokenizeMs: 0,
     queueMs: 0,

@@ -15,7 +15,7 @@ describe('dispose', () => {
   });
 
   test('ends calls that are not answered yet, each once', async () => {
-    const model = await Reranker.load();
+    const model = await Reranker.load(undefined, { cache: false });
     const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(20)}`);
     const calls = Array.from({ length: 5 }, () => model.rerank('planet', documents));
     const settled = Promise.allSettled(calls);
@@ -50,7 +50,7 @@ describe('dispose', () => {
 const BUSY = `
 const documents = Array.from({ length: 400 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
 const start = async () => {
-  const model = await Reranker.load(${JSON.stringify(DEFAULT_MODEL)});
+  const model = await Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false });
   const call = model.rerank('planet', documents);
   return { model, call };
 };
@@ -98,7 +98,7 @@ describe('the process ends cleanly', () => {
     const source = `
       const { Reranker } = require(${JSON.stringify(require.resolve('../lib'))});
       const documents = Array.from({ length: 100 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}).then(async (model) => {
+      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
         require('node:worker_threads').parentPort.postMessage('loaded');
         for (;;) await model.rerank('planet', documents);
       });`;
@@ -126,7 +126,7 @@ describe('the process ends cleanly', () => {
         const { Reranker } = require(\${JSON.stringify(library)});
         const { parentPort } = require('node:worker_threads');
         const documents = Array.from({ length: 200 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}).then(async (model) => {
+        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
           parentPort.postMessage('loaded');
           for (;;) await model.rerank('planet', documents);
         });\`;

@@ -11,7 +11,7 @@ const DOCUMENTS = [
 
 let model: Reranker;
 beforeAll(async () => {
-  model = await Reranker.load();
+  model = await Reranker.load(undefined, { cache: false });
 });
 afterAll(() => model.dispose());
 
@@ -94,7 +94,8 @@ test('returnDocuments false leaves the documents out', async () => {
 test('no documents give no results', async () => {
   const response = await model.rerank(QUERY, []);
   expect(response.results).toEqual([]);
-  expect(response.usage).toEqual({ pairs: 0, tokens: 0 });
+  expect(response.usage).toEqual({ pairs: 0, cached: 0, tokens: 0 });
+  expect(response).toMatchObject({ degraded: false, scored: 0 });
   expect(await model.predict([])).toEqual(new Float32Array(0));
 });
 
@@ -193,7 +194,7 @@ describe('truncation', () => {
   test('long inputs are cut as the reference cuts them', async () => {
     const cases = golden(fixture('bert')).filter((c) => c.input_ids.length === c.max_length);
     expect(cases.length).toBeGreaterThan(0);
-    await using bert = await Reranker.load(fixture('bert'));
+    await using bert = await Reranker.load(fixture('bert'), { cache: false });
     for (const { query, document, max_length } of cases) {
       const { results, usage } = await bert.rerank(query, [document], { maxLength: max_length });
       expect(usage.tokens).toBe(max_length);

@@ -6,7 +6,7 @@ let reranker: Reranker;
 
 servePeer({
   async load({ model, settings }) {
-    reranker = await Reranker.load(model, { ...(settings as LoadOptions), profile: false });
+    reranker = await Reranker.load(model, { ...(settings as LoadOptions), profile: false, cache: false });
     const { threads, kernels, onnxRuntime, precision } = reranker.info();
     return {
       versions: { 'onnxruntime (ours)': onnxRuntime.version },

@@ -14,7 +14,7 @@ export interface PeerTexts {
 
 /** The same texts for everyone, in the words of the model's vocabulary. */
 export async function peerTexts(model: string, options: PeersOptions): Promise<PeerTexts> {
-  await using reranker = await Reranker.load(model, { precision: 'fp32' });
+  await using reranker = await Reranker.load(model, { precision: 'fp32', cache: false });
   const { documents, length } = options;
   const made = await makeTexts(reranker, SETS, documents, length);
   const tokens: number[][] = [];

@@ -113,6 +113,7 @@ export async function tune(args: readonly string[]): Promise<number> {
           threads,
           maxTokensPerChunk,
           profile: false,
+          cache: false,
         }),
       probe.workload,
       (each, done) =>
@@ -145,7 +146,7 @@ const VERIFY_SHARE = 0.1;
 
 async function look({ model, documents, length }: Arguments): Promise<Probe> {
   const started = performance.now();
-  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false });
+  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false, cache: false });
   const loadMs = performance.now() - started;
   const workload = await makeWorkload(reranker, documents, length);
   const { query, maxLength } = workload;

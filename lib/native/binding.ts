@@ -1,10 +1,10 @@
-import { CrossrankError, type ErrorCode } from '../errors';
-import type { Precision } from '../options';
+import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
+import type { OnTimeout, Precision } from '../options';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
 export interface NativeBinding {
-  setErrorClass(errorClass: new (code: ErrorCode, message: string) => Error): void;
+  setErrorClass(errorClass: new (code: ErrorCode, message: string, details: QueueDepth) => Error): void;
   /** Ends all native work of this thread and waits for it. */
   stopWork(): void;
   cpuFeatures(): string;
@@ -27,6 +27,11 @@ export interface NativeLoadOptions {
   threads: number;
   /** 0: what suits the model */
   maxTokensPerChunk: number;
+  /** 0: about ten seconds of work */
+  maxQueuedTokens: number;
+  /** 0: nothing is kept */
+  cacheBytes: number;
+  cacheTtlMs: number;
 }
 
 export interface NativeInfo {
@@ -71,6 +76,10 @@ export interface NativeRequestOptions {
   maxTokens: number;
   truncateDocument: boolean;
   sigmoid: boolean;
+  bulk: boolean;
+  onTimeout: OnTimeout;
+  /** Whether scores may come from the cache or from the same pair of another request. */
+  share: boolean;
   rank: boolean;
   topK: number;
   minScore: number;
@@ -83,6 +92,10 @@ export interface NativeOutcome {
   scores: Float32Array;
   tokensLost?: Uint32Array;
   pairs: number;
+  /** Of the pairs; the others' scores are NaN. */
+  scored: number;
+  cached: number;
+  degraded: boolean;
   tokens: number;
   tokenizeMs: number;
   queueMs: number;
@@ -92,7 +105,10 @@ export interface NativeOutcome {
 export interface NativeRequest {
   /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0. */
   addDocuments(documents: readonly string[], first: number, end: number, queryOf?: Uint32Array): void;
+  /** Rejects with ERR_ABORTED, a code of the addon's alone, when it was cancelled without a time-out. */
   run(): Promise<NativeOutcome>;
+  /** Has no effect before run, or on a request that has been answered. */
+  cancel(timedOut: boolean): void;
 }
 
 let loaded: { binding: NativeBinding; addonPath: string } | undefined;

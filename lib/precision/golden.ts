@@ -36,7 +36,7 @@ export async function checkGolden(folder: string, scorer: Scorer): Promise<Golde
   if (cases === undefined) return undefined;
   const report: GoldenReport = { path, cases: cases.length, maxDifference: 0, broken: [] };
   for (const [i, { query, document, max_length: maxLength, logits }] of cases.entries()) {
-    const scores = await scorer.predict([[query, document]], { maxLength, scores: 'raw' });
+    const scores = await scorer.predict([[query, document]], { maxLength, scores: 'raw', cache: false });
     if (scores.length !== logits.length) {
       throw invalid(path, `case ${i} has ${logits.length} logits and the model gives ${scores.length}`);
     }

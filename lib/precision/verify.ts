@@ -168,7 +168,7 @@ async function scoreBuiltIn(scorer: Scorer, onProgress?: (done: number) => void)
   const scores = new Float32Array(QUERIES.length * PASSAGES.length * labels);
   for (const [i, query] of QUERIES.entries()) {
     const pairs = PASSAGES.map((passage) => [query, passage] as const);
-    scores.set(await scorer.predict(pairs, { scores: 'raw' }), i * PASSAGES.length * labels);
+    scores.set(await scorer.predict(pairs, { scores: 'raw', cache: false }), i * PASSAGES.length * labels);
     onProgress?.((i + 1) / QUERIES.length);
   }
   return { queries: QUERIES.length, documents: PASSAGES.length, labels, scores };

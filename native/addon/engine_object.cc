@@ -53,6 +53,9 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   EngineOptions engine_options;
   engine_options.lanes = Size(js, "threads");
   engine_options.max_tokens_per_chunk = Size(js, "maxTokensPerChunk");
+  engine_options.max_queued_tokens = Size(js, "maxQueuedTokens");
+  engine_options.cache.max_bytes = Size(js, "cacheBytes");
+  engine_options.cache.time_to_live = std::chrono::milliseconds(Size(js, "cacheTtlMs"));
   return Environment::Of(env).Promise(env, [load, engine_options]() -> std::function<Napi::Value(Napi::Env)> {
     const auto model = Model::Load(load);
     Environment::StopWorkAtExit();

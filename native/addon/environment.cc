@@ -76,8 +76,10 @@ void Environment::CleanUp() {
 }
 
 Napi::Error Environment::MakeError(Napi::Env env, const Error& error) const {
+  Napi::Object options = Napi::Object::New(env);
+  for (const auto& [name, value] : error.details()) options[name] = value;
   const Napi::Value object = error_class_.Value().New(
-      {Napi::String::New(env, ErrorCodeName(error.code())), Napi::String::New(env, error.what())});
+      {Napi::String::New(env, ErrorCodeName(error.code())), Napi::String::New(env, error.what()), options});
   return Napi::Error(env, object);
 }
 

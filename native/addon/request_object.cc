@@ -27,6 +27,9 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
     out["scores"] = Column<float>(env, outcome.scores, [](float score) { return score; });
   }
   out["pairs"] = Napi::Number::New(env, static_cast<double>(outcome.pairs));
+  out["scored"] = Napi::Number::New(env, static_cast<double>(outcome.scored));
+  out["cached"] = Napi::Number::New(env, static_cast<double>(outcome.cached));
+  out["degraded"] = Napi::Boolean::New(env, outcome.degraded);
   out["tokens"] = Napi::Number::New(env, static_cast<double>(outcome.tokens));
   out["tokenizeMs"] = Napi::Number::New(env, outcome.tokenize_ms);
   out["queueMs"] = Napi::Number::New(env, outcome.queue_ms);
@@ -34,12 +37,18 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
   return out;
 }
 
+OnTimeout ParseOnTimeout(const std::string& name) {
+  if (name == "partial") return OnTimeout::kPartial;
+  return name == "inputOrder" ? OnTimeout::kInputOrder : OnTimeout::kError;
+}
+
 }  // namespace
 
 void RequestObject::Define(Napi::Env env, Napi::Object exports) {
   exports.Set("Request", DefineClass(env, "Request",
                                      {InstanceMethod<&RequestObject::AddDocuments>("addDocuments"),
-                                      InstanceMethod<&RequestObject::Run>("run")}));
+                                      InstanceMethod<&RequestObject::Run>("run"),
+                                      InstanceMethod<&RequestObject::Cancel>("cancel")}));
 }
 
 // new Request(engine, queries, options)
@@ -55,6 +64,9 @@ RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   options.max_tokens = Size(js, "maxTokens");
   options.truncation = Flag(js, "truncateDocument") ? Truncation::kDocument : Truncation::kLongestFirst;
   options.activation = Flag(js, "sigmoid") ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
+  options.priority = Flag(js, "bulk") ? Priority::kBulk : Priority::kInteractive;
+  options.on_timeout = ParseOnTimeout(Text(js, "onTimeout"));
+  options.share = Flag(js, "share");
   options.rank = Flag(js, "rank");
   const double top_k = js.Get("topK").As<Napi::Number>().DoubleValue();
   if (top_k < 4e9) options.top_k = static_cast<size_t>(top_k);
@@ -96,9 +108,21 @@ Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
             }
           });
     };
-    std::exchange(engine_, nullptr)->Submit(std::move(request_));
+    running_engine_ = engine_;
+    running_request_ = request_;
+    std::exchange(engine_, nullptr)->Submit(std::exchange(request_, nullptr));
     return Napi::Value(deferred.Promise());
   });
+}
+
+// cancel(timedOut): no effect on a request that has ended
+Napi::Value RequestObject::Cancel(const Napi::CallbackInfo& info) {
+  const auto engine = running_engine_.lock();
+  const auto request = running_request_.lock();
+  const bool timed_out = info[0].As<Napi::Boolean>().Value();
+  if (engine && request)
+    engine->Cancel(request, timed_out ? CancelReason::kTimedOut : CancelReason::kAborted);
+  return info.Env().Undefined();
 }
 
 }  // namespace crossrank::addon

@@ -19,9 +19,13 @@ class RequestObject : public Napi::ObjectWrap<RequestObject> {
  private:
   Napi::Value AddDocuments(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Cancel(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> engine_;    // null after run
   std::shared_ptr<Request> request_;  // null after run
+  // Since run, for cancel: an object that is collected late keeps neither.
+  std::weak_ptr<Engine> running_engine_;
+  std::weak_ptr<Request> running_request_;
 };
 
 }  // namespace crossrank::addon

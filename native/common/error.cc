@@ -14,6 +14,12 @@ const char* ErrorCodeName(ErrorCode code) noexcept {
       return "ERR_MODEL_UNSUPPORTED";
     case ErrorCode::kPrecision:
       return "ERR_PRECISION";
+    case ErrorCode::kQueueFull:
+      return "ERR_QUEUE_FULL";
+    case ErrorCode::kTimeout:
+      return "ERR_TIMEOUT";
+    case ErrorCode::kAborted:
+      return "ERR_ABORTED";
     case ErrorCode::kClosed:
       return "ERR_CLOSED";
     case ErrorCode::kRuntime:

@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace crossrank {
 
@@ -14,6 +16,9 @@ enum class ErrorCode {
   kModelInvalid,      // ERR_MODEL_INVALID
   kModelUnsupported,  // ERR_MODEL_UNSUPPORTED
   kPrecision,         // ERR_PRECISION
+  kQueueFull,         // ERR_QUEUE_FULL
+  kTimeout,           // ERR_TIMEOUT
+  kAborted,           // ERR_ABORTED: lib/ rejects with the signal's reason instead
   kClosed,            // ERR_CLOSED
   kRuntime,           // ERR_RUNTIME
 };
@@ -22,11 +27,17 @@ const char* ErrorCodeName(ErrorCode code) noexcept;
 
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  // Figures that a program can act on; they become properties of the JavaScript error.
+  using Details = std::vector<std::pair<std::string, double>>;
+
+  Error(ErrorCode code, const std::string& message, Details details = {})
+      : std::runtime_error(message), code_(code), details_(std::move(details)) {}
   ErrorCode code() const noexcept { return code_; }
+  const Details& details() const noexcept { return details_; }
 
  private:
   ErrorCode code_;
+  Details details_;
 };
 
 // What is being handled in a catch block, as an Error: ours as it is, any other exception as kRuntime.

@@ -1,6 +1,5 @@
 #include "engine/engine.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "engine/ranking.h"
@@ -15,12 +14,13 @@ constexpr size_t kPackedChunkTokens = 512;
 constexpr size_t kPaddedChunkTokens = 32 * 512;
 constexpr size_t kPaddedChunkRows = 32;
 
-// A slice is small enough that lanes share a request's texts, and large enough that taking one costs nothing.
-constexpr size_t kSliceBytes = 32 * 1024;
-constexpr size_t kSliceTexts = 32;
+// So that composing allocates nothing, but for chunks of very short pairs.
+constexpr size_t kUsualChunkItems = 256;
 
-double Milliseconds(Clock::duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
+// 0 where one of them has not come.
+double Milliseconds(Clock::time_point from, Clock::time_point to) {
+  if (from == Clock::time_point() || to == Clock::time_point()) return 0;
+  return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
 size_t ChunkTokens(const EngineOptions& options, const Model& model) {
@@ -28,28 +28,79 @@ size_t ChunkTokens(const EngineOptions& options, const Model& model) {
   return model.info().packed ? kPackedChunkTokens : kPaddedChunkTokens;
 }
 
-ComposerLimits Limits(const EngineOptions& options, const Model& model) {
+ChunkLimits LimitsOfChunks(const EngineOptions& options, const Model& model) {
   const bool padded = !model.info().packed;
   return {ChunkTokens(options, model), padded ? kPaddedChunkRows : std::numeric_limits<size_t>::max(), padded,
           options.lanes};
 }
 
-const std::string& TextAt(const Request& request, size_t text) {
-  const size_t queries = request.queries.size();
-  return text < queries ? request.queries[text] : request.documents[text - queries];
+// A token's matrix products. Of an exported graph only the size is known: most weights are used once a token.
+size_t MultiplyAddsPerToken(const ModelInfo& model) {
+  if (!model.packed) return model.weight_bytes / sizeof(float);
+  return model.layers * (4 * model.hidden_size + 2 * model.intermediate_size) * model.hidden_size;
+}
+
+Admission::Limits LimitsOfAdmission(const EngineOptions& options, const Model& model) {
+  return {options.max_queued_tokens, options.lanes, ChunkTokens(options, model),
+          MultiplyAddsPerToken(model.info()), model.layout().special_tokens()};
+}
+
+Error CancelError(CancelReason reason, const Request& request) {
+  switch (reason) {
+    case CancelReason::kAborted:
+      return Error(ErrorCode::kAborted, "the call was aborted");
+    case CancelReason::kTimedOut:
+      break;
+    case CancelReason::kClosed:
+      return Error(ErrorCode::kClosed, "the reranker was disposed during the call");
+  }
+  const std::string scored = std::to_string(request.pairs() - request.pairs_left);
+  return Error(ErrorCode::kTimeout, "timeoutMs passed with " + scored + " of " +
+                                        std::to_string(request.pairs()) +
+                                        " pairs scored; raise it, send fewer documents, or take what is "
+                                        "there with rerank's option onTimeout");
+}
+
+Outcome OutcomeOf(Request& request, bool degraded) {
+  const RequestOptions& options = request.options;
+  Outcome outcome;
+  outcome.pairs = request.pairs();
+  outcome.scored = request.pairs() - request.pairs_left;
+  outcome.cached = request.cached;
+  outcome.tokens = request.computed_tokens;
+  outcome.degraded = degraded;
+  outcome.tokenize_ms = Milliseconds(request.tokenizing, request.tokenized);
+  outcome.queue_ms = Milliseconds(request.submitted, request.tokenizing) +
+                     Milliseconds(request.tokenized, request.computing);
+  outcome.compute_ms = Milliseconds(request.computing, Clock::now());
+  ApplyActivation(options.activation, request.logits);
+  if (!options.rank) {
+    outcome.scores = std::move(request.logits);
+  } else if (degraded && options.on_timeout == OnTimeout::kInputOrder) {
+    outcome.ranked = FirstK(request.logits, request.tokens_lost, options);
+  } else {
+    outcome.ranked = TopK(request.logits, request.tokens_lost, options);
+  }
+  return outcome;
 }
 
 }  // namespace
 
 Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
     : model_(std::move(model)),
-      lane_count_(options.lanes),
+      session_(options.session ? options.session
+                               : std::shared_ptr<ScoringSession>(model_, &model_->session())),
       max_tokens_per_chunk_(ChunkTokens(options, *model_)),
-      composer_(Limits(options, *model_)),
-      handles_(options.lanes) {
-  lanes_.reserve(lane_count_);
+      admission_(LimitsOfAdmission(options, *model_)),
+      scheduler_(LimitsOfChunks(options, *model_)),
+      cache_(options.cache, model_->info().labels),
+      lanes_(options.lanes) {
   try {
-    for (RunHandle& handle : handles_) lanes_.emplace_back([this, &handle] { RunLane(handle); });
+    for (Lane& lane : lanes_) {
+      lane.chunk.reserve(kUsualChunkItems);
+      lane.spent.reserve(kUsualChunkItems);
+      lane.thread = std::thread([this, &lane] { RunLane(lane); });
+    }
   } catch (const std::system_error& error) {
     Stop();
     throw Error(ErrorCode::kRuntime, std::string("cannot start an engine thread: ") + error.what());
@@ -58,209 +109,161 @@ Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
 
 Engine::~Engine() { Stop(); }
 
-void Engine::Submit(std::shared_ptr<Request> request) {
-  request->submitted = Clock::now();
-  request->tokens.resize(request->texts());
-  std::vector<Slice> slices;
-  for (size_t first = 0; first < request->texts();) {
-    size_t count = 0, bytes = 0;
-    while (first + count < request->texts() && count < kSliceTexts && bytes < kSliceBytes) {
-      bytes += TextAt(*request, first + count).size();
-      count++;
-    }
-    slices.push_back({request, slices.size(), first, count});
-    first += count;
-  }
-  request->encoded.resize(slices.size());
-  request->slices_left = slices.size();
-  {
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (stopping_) {
-      lock.unlock();
-      Fail(request, Error(ErrorCode::kClosed, "the reranker has been disposed"));
-      return;
-    }
+void Engine::Submit(const std::shared_ptr<Request>& request) {
+  std::optional<Error> refused;
+  try {
+    request->submitted = Clock::now();
+    request->pairs_left = request->pairs();
+    request->logits.assign(request->pairs() * model_->info().labels, std::nanf(""));
+    request->tokens_lost.resize(request->pairs());
+    std::vector<TextTask> tasks{{request, true}};
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
     active_.insert(request);
-    slices_.insert(slices_.end(), slices.begin(), slices.end());
+    try {
+      admission_.Admit(*request);
+    } catch (...) {
+      active_.erase(request);
+      throw;
+    }
+    texts_.Add(std::move(tasks));
+  } catch (...) {
+    refused = CurrentError();
   }
-  work_.notify_all();
+  if (!refused) {
+    work_.notify_one();
+    return;
+  }
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (refused->code() == ErrorCode::kQueueFull) stats_.refused++;
+    Withdraw(*request);
+  }
+  Answer(*request, refused);
+}
+
+void Engine::Cancel(const std::shared_ptr<Request>& request, CancelReason reason) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!Withdraw(*request)) return;
+    if (reason == CancelReason::kAborted) stats_.aborted++;
+    if (reason == CancelReason::kTimedOut) stats_.timed_out++;
+    if (reason == CancelReason::kTimedOut && request->options.on_timeout != OnTimeout::kError)
+      stats_.degraded++;
+    EndUnwantedRuns();
+  }
+  if (reason == CancelReason::kTimedOut && request->options.on_timeout != OnTimeout::kError) {
+    Answer(*request, std::nullopt, true);
+  } else {
+    Answer(*request, CancelError(reason, *request));
+  }
 }
 
 void Engine::Stop() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
+    for (Lane& lane : lanes_) lane.handle.Terminate();
   }
   work_.notify_all();
   {
     std::lock_guard<std::mutex> lock(join_mutex_);
-    for (RunHandle& handle : handles_) handle.Terminate();
-    for (std::thread& lane : lanes_) lane.join();
-    lanes_.clear();
+    for (Lane& lane : lanes_) {
+      if (lane.thread.joinable()) lane.thread.join();
+    }
   }
-  std::unordered_set<std::shared_ptr<Request>> left;
+  std::vector<std::shared_ptr<Request>> left;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    left = active_;
-    slices_.clear();
+    left.assign(active_.begin(), active_.end());
+    for (const auto& request : left) Withdraw(*request);
+    for (Lane& lane : lanes_) lane.chunk.clear();
   }
-  for (const auto& request : left)
-    Fail(request, Error(ErrorCode::kClosed, "the reranker was disposed during the call"));
+  for (const auto& request : left) Answer(*request, CancelError(CancelReason::kClosed, *request));
 }
 
-void Engine::RunLane(RunHandle& handle) {
+EngineStats Engine::Stats() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  EngineStats stats = stats_;
+  stats.queued_requests = admission_.queued_requests();
+  stats.queued_tokens = admission_.queued_tokens();
+  stats.max_queued_tokens = admission_.max_queued_tokens();
+  stats.tokens_per_second = admission_.tokens_per_second();
+  stats.cache_entries = cache_.entries();
+  stats.cache_bytes = cache_.bytes();
+  for (const Lane& lane : lanes_) {
+    stats.running_chunks += lane.chunk.empty() ? 0 : 1;
+    stats.running_pairs += lane.chunk.size();
+  }
+  return stats;
+}
+
+void Engine::RunLane(Lane& lane) {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    work_.wait(lock, [this] { return stopping_ || !slices_.empty() || !composer_.empty(); });
+    work_.wait(lock, [this] { return stopping_ || !texts_.empty() || !scheduler_.empty(); });
     if (stopping_) return;
-    // Texts first: tokenizing costs a small part of scoring, and what is tokenized can share a chunk.
-    if (!slices_.empty()) {
-      const Slice slice = std::move(slices_.front());
-      slices_.pop_front();
+    texts_were_last_ = TextsComeNext();
+    if (texts_were_last_) {
+      const TextTask task = texts_.Next();
+      if (task.request->tokenizing == Clock::time_point()) task.request->tokenizing = Clock::now();
       lock.unlock();
-      Tokenize(slice);
+      task.look_up ? LookUp(task.request) : Tokenize(task);
     } else {
-      const std::vector<ChunkItem> chunk = composer_.Next();
-      lock.unlock();
-      if (!chunk.empty()) Score(chunk, handle);
+      Score(lane, lock);
     }
-    lock.lock();
+    if (!lock.owns_lock()) lock.lock();
   }
 }
 
-void Engine::Tokenize(const Slice& slice) {
-  Request& request = *slice.request;
-  std::call_once(request.first_slice, [&] { request.tokenizing = Clock::now(); });
-  try {
-    if (!request.failed) {
-      std::vector<std::string_view> texts(slice.text_count);
-      for (size_t i = 0; i < texts.size(); i++) texts[i] = TextAt(request, slice.first_text + i);
-      EncodedBatch& batch = request.encoded[slice.index];
-      batch = model_->tokenizer().Encode(texts.data(), texts.size());
-      for (size_t i = 0; i < texts.size(); i++) {
-        request.tokens[slice.first_text + i] = batch.row(i);
-        model_->layout().CheckTokens(batch.row(i));
-      }
-    }
-  } catch (...) {
-    Fail(slice.request, CurrentError());
-  }
-  if (--request.slices_left == 0 && !request.failed) Plan(slice.request);
+// Tokenizing costs a small part of scoring, and what is tokenized can share a chunk: texts come first until
+// there is a chunk for every lane. Then they take turns, so that a request with few pairs does not wait for
+// all texts of one with many; and so they do when interactive pairs wait, but texts of bulk alone.
+bool Engine::TextsComeNext() {
+  if (texts_.empty()) return false;
+  if (scheduler_.empty()) return true;
+  const bool enough = scheduler_.waiting_tokens() >= lanes_.size() * max_tokens_per_chunk_ ||
+                      (scheduler_.waits(Priority::kInteractive) && !texts_.waits(Priority::kInteractive));
+  return !enough || !texts_were_last_;
 }
 
-void Engine::Plan(const std::shared_ptr<Request>& request) {
-  try {
-    const SequenceLayout& layout = model_->layout();
-    const size_t room = request->options.max_tokens - layout.special_tokens();
-    const size_t pairs = request->documents.size();
-    request->lengths.resize(pairs);
-    request->tokens_lost.resize(pairs);
-    for (size_t i = 0; i < pairs; i++) {
-      const PairLengths whole{request->query_tokens(i).size(), request->document_tokens(i).size()};
-      const PairLengths kept = TruncatePair(whole, room, request->options.truncation);
-      request->lengths[i] = kept;
-      request->tokens_lost[i] =
-          static_cast<uint32_t>(whole.query + whole.document - kept.query - kept.document);
-      request->total_tokens += kept.query + kept.document + layout.special_tokens();
-    }
-    request->logits.resize(pairs * model_->info().labels);
-    request->pairs_left = pairs;
-    request->tokenized = Clock::now();
-    for (std::string& document : request->documents)
-      std::string().swap(document);  // its tokens are what is needed
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      composer_.Add(request, layout.special_tokens());
-    }
-    work_.notify_all();
-  } catch (...) {
-    Fail(request, CurrentError());
-  }
+bool Engine::Withdraw(Request& request) {
+  if (active_.erase(request.shared_from_this()) == 0) return false;
+  request.ended = true;
+  texts_.Remove(request);
+  scheduler_.Remove(request);
+  admission_.Release(request);
+  stats_.requests++;
+  return true;
 }
 
-void Engine::Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle) {
-  const size_t labels = model_->info().labels;
-  std::vector<float> logits;
-  try {
-    const Clock::time_point now = Clock::now();
-    logits.resize(chunk.size() * labels);
-    SequenceBatch batch;
-    for (const ChunkItem& item : chunk) {
-      Request& request = *item.request;
-      std::call_once(request.first_chunk, [&] { request.computing = now; });
-      model_->layout().Append(request.query_tokens(item.document), request.document_tokens(item.document),
-                              request.lengths[item.document], batch);
-    }
-    model_->session().Run(batch, handle, logits.data());
-  } catch (...) {
-    const Error error = CurrentError();
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (stopping_) return;  // Stop() tells the requests of a run that it ended itself
-    }
-    for (const ChunkItem& item : chunk) Fail(item.request, error);
-    return;
+void Engine::EndUnwantedRuns() {
+  for (Lane& lane : lanes_) {
+    if (lane.handle.terminated() || !Scheduler::ShouldEnd(lane.chunk)) continue;
+    lane.ended_at = Clock::now();
+    lane.handle.Terminate();
   }
-  for (size_t i = 0; i < chunk.size(); i++) {
-    const auto& request = chunk[i].request;
-    std::copy_n(logits.data() + i * labels, labels, request->logits.data() + chunk[i].document * labels);
-    if (--request->pairs_left != 0) continue;
-    try {
-      Finish(request);
-    } catch (...) {
-      Fail(request, CurrentError());
-    }
-  }
-}
-
-void Engine::Finish(const std::shared_ptr<Request>& request) {
-  for (size_t i = 0; i < request->logits.size(); i++) {
-    if (std::isfinite(request->logits[i])) continue;
-    const std::string layer = FirstNonFiniteLayer(*request, i / model_->info().labels);
-    Fail(request, Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder +
-                                                      " computed a score that is not finite" +
-                                                      (layer.empty() ? "" : ", first in " + layer) +
-                                                      "; its weights hold NaN or infinity, or overflow"));
-    return;
-  }
-  Outcome outcome;
-  outcome.pairs = request->documents.size();
-  outcome.tokens = request->total_tokens;
-  ApplyActivation(request->options.activation, request->logits);
-  if (request->options.rank) {
-    outcome.ranked = TopK(request->logits, request->tokens_lost, request->options);
-  } else {
-    outcome.scores = std::move(request->logits);
-  }
-  outcome.tokenize_ms = Milliseconds(request->tokenized - request->tokenizing);
-  outcome.queue_ms = Milliseconds(request->tokenizing - request->submitted) +
-                     Milliseconds(request->computing - request->tokenized);
-  outcome.compute_ms = Milliseconds(Clock::now() - request->computing);
-  Complete(request, std::move(outcome));
-}
-
-std::string Engine::FirstNonFiniteLayer(const Request& request, size_t pair) const {
-  SequenceBatch batch;
-  model_->layout().Append(request.query_tokens(pair), request.document_tokens(pair), request.lengths[pair],
-                          batch);
-  return model_->session().FindNonFinite(batch, RunHandle());
 }
 
 void Engine::Fail(const std::shared_ptr<Request>& request, const Error& error) {
-  request->failed = true;
-  Outcome outcome;
-  outcome.error = error;
-  Complete(request, std::move(outcome));
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!Withdraw(*request)) return;
+    stats_.failed++;
+    EndUnwantedRuns();
+  }
+  Answer(*request, error);
 }
 
-void Engine::Complete(const std::shared_ptr<Request>& request, Outcome outcome) {
-  std::call_once(request->finished, [&] {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      active_.erase(request);
-    }
-    request->done(std::move(outcome));
-  });
+void Engine::Answer(Request& request, const std::optional<Error>& error, bool degraded) {
+  Outcome outcome;
+  try {
+    if (!error) outcome = OutcomeOf(request, degraded);
+    outcome.error = error;
+  } catch (...) {
+    outcome.error = CurrentError();
+  }
+  request.done(std::move(outcome));
 }
 
 }  // namespace crossrank

@@ -1,33 +1,45 @@
 // The way of a request after it has left JavaScript.
 //
-//   Submit     the request's texts are cut into slices and queued                     (caller's thread)
-//   Tokenize   a lane encodes a slice; the lane that ends the last slice plans        (lanes)
+//   Submit     the request is admitted or refused, its texts wait                     (caller's thread)
+//   LookUp     pairs that the cache knows are answered                                (a lane)
+//   Tokenize   a lane encodes a slice of the other texts; the last slice plans        (lanes)
 //   Plan       every pair is cut to its length, token counts are known, pairs wait    (that lane)
-//   Score      a lane composes a chunk from all waiting requests and runs it          (lanes)
-//   Finish     the lane that ends a request's last pair ranks it and calls done()     (that lane)
+//   Score      a lane runs a chunk that the scheduler composes from all requests      (lanes)
+//   Answer     the lane that delivers a request's last pair ranks it and calls done() (that lane)
+//
+// Texts wait in the TextQueue, pairs in the Scheduler, whose header has the policy; Admission counts.
 //
 // A failure (a text that cannot be encoded, a run that throws, a logit that is not finite) ends the requests
-// it touches and no other. Stop() ends running work, joins the lanes and ends every request that is left with
-// kClosed.
+// it touches and no other. Cancel() ends one request: what waits of it is dropped, a run that computes for it
+// is ended, and pairs of others in that run wait again in their old place. Stop() ends running work, joins
+// the lanes and ends every request that is left with kClosed.
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_set>
 #include <vector>
 
-#include "engine/composer.h"
+#include "engine/admission.h"
 #include "engine/model.h"
 #include "engine/request.h"
+#include "engine/scheduler.h"
+#include "engine/score_cache.h"
+#include "engine/stats.h"
+#include "engine/text_queue.h"
 
 namespace crossrank {
 
 struct EngineOptions {
   size_t lanes = 1;
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
+  size_t max_queued_tokens = 0;     // 0: about ten seconds of work
+  ScoreCache::Limits cache;
+  // In place of the model's: for tests of runs that fail, wait or are counted.
+  std::shared_ptr<ScoringSession> session;
 };
 
 class Engine {
@@ -36,47 +48,87 @@ class Engine {
   ~Engine();
 
   const Model& model() const { return *model_; }
-  size_t lanes() const { return lane_count_; }
+  size_t lanes() const { return lanes_.size(); }
   size_t max_tokens_per_chunk() const { return max_tokens_per_chunk_; }
 
-  // request->done is called exactly once, also when the engine is stopped already.
-  void Submit(std::shared_ptr<Request> request);
+  // request->done is called exactly once, also when the request is refused or the engine is stopped already.
+  void Submit(const std::shared_ptr<Request>& request);
 
-  // Ends a request with an error, unless it has ended already. What is left of its work is dropped.
-  void Cancel(const std::shared_ptr<Request>& request, const Error& error) { Fail(request, error); }
+  // Ends a request that has been submitted; one that has ended already stays as it is.
+  void Cancel(const std::shared_ptr<Request>& request, CancelReason reason);
 
   // Idempotent; returns when no lane runs any more.
   void Stop();
 
+  EngineStats Stats();
+
  private:
-  struct Slice {
+  struct Lane {
+    std::thread thread;
+    RunHandle handle;              // terminated and reset under the mutex
+    std::vector<ChunkItem> chunk;  // being run; changed under the mutex
+    std::vector<ChunkItem> spent;  // the lane's own: requests are let go without the mutex
+    Clock::time_point ended_at;    // when its run was ended
+  };
+  // A request that was withdrawn, and why if it failed.
+  struct Ended {
     std::shared_ptr<Request> request;
-    size_t index, first_text, text_count;
+    std::optional<Error> error;
+  };
+  // A run's logits, or why there are none; of pairs that came out not finite, why.
+  struct Run {
+    std::vector<float> logits;  // [pairs, labels]
+    std::optional<Error> error;
+    std::vector<std::optional<Error>> not_finite;  // [pairs]
+    size_t tokens = 0;
+    Clock::duration time{};
   };
 
-  void RunLane(RunHandle& handle);
-  void Tokenize(const Slice& slice);
+  void RunLane(Lane& lane);
+  bool TextsComeNext();
+
+  // engine_texts.cc
+  void LookUp(const std::shared_ptr<Request>& request);
+  void Tokenize(const TextTask& task);
   void Plan(const std::shared_ptr<Request>& request);
-  void Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle);
-  void Finish(const std::shared_ptr<Request>& request);
-  std::string FirstNonFiniteLayer(const Request& request, size_t pair) const;
+  static std::vector<TextTask> Slices(const std::shared_ptr<Request>& request);
+  bool AnswerFromCache(Request& request, size_t document, Clock::time_point now);
+
+  // engine_chunks.cc
+  void Score(Lane& lane, std::unique_lock<std::mutex>& lock);
+  Run RunChunk(const Lane& lane) const;
+  Error NotFinite(const ChunkItem& item) const;
+  std::vector<Ended> Deliver(const std::vector<ChunkItem>& chunk, const Run& run);
+  void DeliverPair(const ChunkItem& item, Span<const float> logits, std::vector<Ended>& ended);
+  void FailPair(const ChunkItem& item, const Error& error, std::vector<Ended>& ended);
+  void NoteScore(float logit);
+
+  // With the mutex held: takes an active request out of everything; it then belongs to the caller, who
+  // answers it. False where it has ended already.
+  bool Withdraw(Request& request);
+  void EndUnwantedRuns();
+
   void Fail(const std::shared_ptr<Request>& request, const Error& error);
-  void Complete(const std::shared_ptr<Request>& request, Outcome outcome);
+  // For the owner of a request that was withdrawn, or never active; calls done().
+  static void Answer(Request& request, const std::optional<Error>& error, bool degraded = false);
 
   const std::shared_ptr<Model> model_;
-  const size_t lane_count_;
+  const std::shared_ptr<ScoringSession> session_;
   const size_t max_tokens_per_chunk_;
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards what follows, and what request.h says
   std::condition_variable work_;
-  std::deque<Slice> slices_;
-  Composer composer_;
+  Admission admission_;
+  TextQueue texts_;
+  Scheduler scheduler_;
+  ScoreCache cache_;
   std::unordered_set<std::shared_ptr<Request>> active_;
+  EngineStats stats_;
+  bool texts_were_last_ = false;
   bool stopping_ = false;
 
-  std::mutex join_mutex_;
-  std::vector<RunHandle> handles_;  // one a lane
-  std::vector<std::thread> lanes_;
+  std::mutex join_mutex_;  // taken before mutex_
+  std::vector<Lane> lanes_;
 };
 
 }  // namespace crossrank

@@ -7,13 +7,13 @@
 #include <functional>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/error.h"
 #include "common/span.h"
+#include "engine/pair_queue.h"
 #include "engine/truncation.h"
 #include "model/model_spec.h"
 #include "tokenizer/tokenizer.h"
@@ -22,10 +22,27 @@ namespace crossrank {
 
 using Clock = std::chrono::steady_clock;
 
+enum class Priority { kInteractive, kBulk };
+constexpr size_t kPriorities = 2;
+
+// What a request gets whose time is over before all pairs are scored.
+enum class OnTimeout {
+  kError,
+  kPartial,     // a ranking of what was scored, then the rest in input order
+  kInputOrder,  // the documents in input order
+};
+
+enum class CancelReason { kAborted, kTimedOut, kClosed };
+
 struct RequestOptions {
   size_t max_tokens = 0;  // of a pair; at most the model's
   Truncation truncation = Truncation::kLongestFirst;
   ScoreActivation activation = ScoreActivation::kIdentity;
+  Priority priority = Priority::kInteractive;
+  OnTimeout on_timeout = OnTimeout::kError;
+  // Whether scores of the same pairs are taken from, and shared with, other requests: from the cache and from
+  // work that waits or runs. Without it every pair is scored for this request alone.
+  bool share = true;
   // Ranking: the best top_k of those that reach min_score. Without it all scores come back in input order.
   bool rank = true;
   size_t top_k = std::numeric_limits<size_t>::max();
@@ -33,8 +50,8 @@ struct RequestOptions {
 };
 
 struct RankedDocument {
-  uint32_t index;  // into the request's documents
-  float score;
+  uint32_t index;        // into the request's documents
+  float score;           // NaN: not scored
   uint32_t tokens_lost;  // 0: the model saw the whole pair
 };
 
@@ -43,44 +60,55 @@ struct Outcome {
   std::vector<RankedDocument> ranked;  // options.rank
   std::vector<float> scores;           // else: [pairs, labels]
   size_t pairs = 0;
-  size_t tokens = 0;  // that the model computed, special tokens included
+  size_t scored = 0;      // of them; all, or the answer is degraded
+  size_t cached = 0;      // of the scored: by the cache, or by the same pair of this or another request
+  size_t tokens = 0;      // that the model computed for this request, special tokens included
+  bool degraded = false;  // time was over
   double tokenize_ms = 0, queue_ms = 0, compute_ms = 0;
 };
 
-// The state is written by one engine thread at a time: first the lanes that tokenize (each its own texts),
-// then the lane that plans, then the lanes that score (each its own logits), then the lane that finishes. The
-// atomic counters hand it on.
-struct Request {
+// Who may touch what:
+// - what comes before Submit (texts, options, done) is only read after it, but for document texts, which
+//   Engine::Plan frees when all of them have been encoded;
+// - what is for tokenization belongs to the lanes that tokenize, each its own texts, then to the lane that
+//   plans; slices_left hands it on. The tokens are only read from then on;
+// - the rest is guarded by the engine's mutex until the request has ended, and then belongs to the one who
+//   ended it.
+struct Request : std::enable_shared_from_this<Request> {
   // Texts: queries first, then documents. Document d is paired with query query_of[d], or query 0 where that
   // is empty.
   std::vector<std::string> queries, documents;
   std::vector<uint32_t> query_of;
   RequestOptions options;
-  std::function<void(Outcome)> done;  // called exactly once, on an engine thread
+  std::function<void(Outcome)>
+      done;  // called exactly once, on an engine thread or on that of Cancel or Submit
 
   size_t texts() const { return queries.size() + documents.size(); }
+  size_t pairs() const { return documents.size(); }
+  size_t query(size_t document) const { return query_of.empty() ? 0 : query_of[document]; }
 
   // Tokenization
-  std::vector<EncodedBatch> encoded;         // one for each slice of texts
+  std::vector<PairKey> keys;                 // [documents], where options.share
+  std::vector<uint32_t> missing;             // documents of pairs that the cache does not know
+  std::vector<uint32_t> wanted;              // texts of these
+  std::vector<EncodedBatch> encoded;         // one for each slice of wanted texts
   std::vector<Span<const uint32_t>> tokens;  // [texts], into encoded
   std::atomic<size_t> slices_left{0};
+  std::vector<PairLengths> lengths;  // [documents], after truncation
 
-  // Plan
-  std::vector<PairLengths> lengths;   // [documents], after truncation
+  // Under the engine's mutex
+  std::atomic<bool> ended{false};  // set under the mutex; lanes may look without it to save themselves work
+  std::vector<float> logits;       // [documents, labels]; NaN: not scored
   std::vector<uint32_t> tokens_lost;  // [documents]
-  size_t total_tokens = 0;
+  size_t pairs_left = 0;
+  size_t cached = 0, computed_tokens = 0;
+  size_t queued_tokens = 0;  // that admission counts for it
+  uint64_t number = 0;       // of admission
+  PairQueue queue;
 
-  // Scoring
-  std::vector<float> logits;  // [documents, labels]
-  std::atomic<size_t> pairs_left{0};
-  std::atomic<bool> failed{false};  // what is left of it is dropped
+  Clock::time_point submitted, tokenizing, tokenized, computing;  // zero: not come so far
 
-  Clock::time_point submitted, tokenizing, tokenized, computing;
-  std::once_flag first_slice, first_chunk, finished;
-
-  Span<const uint32_t> query_tokens(size_t document) const {
-    return tokens[query_of.empty() ? 0 : query_of[document]];
-  }
+  Span<const uint32_t> query_tokens(size_t document) const { return tokens[query(document)]; }
   Span<const uint32_t> document_tokens(size_t document) const { return tokens[queries.size() + document]; }
 };
 

@@ -1,5 +1,5 @@
 /* C ABI of the Rust crate `crossrank-formats`: everything that parses bytes from outside (tokenizer.json,
- * config.json, safetensors headers).
+ * config.json, safetensors headers), and what tells texts apart.
  *
  * Errors     A function that can fail returns a cr_status. Anything but CR_OK fills `error` (which may be
  * NULL) and leaves no object behind. A panic inside Rust never crosses: it becomes CR_PANIC, and the handle
@@ -138,6 +138,12 @@ cr_status cr_safetensors_open(const uint8_t* file, size_t size, cr_safetensors**
 void cr_safetensors_free(cr_safetensors* file);
 size_t cr_safetensors_count(const cr_safetensors* file);
 cr_status cr_safetensors_tensor(const cr_safetensors* file, size_t index, cr_tensor* out);
+
+/* ---- fingerprints
+ * ------------------------------------------------------------------------------------------------ */
+
+/* SipHash-2-4 with 128 bits: without the key nobody can make two texts alike. */
+cr_status cr_fingerprint(const uint64_t key[2], cr_text text, uint64_t out[2]);
 
 #ifdef __cplusplus
 }

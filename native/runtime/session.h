@@ -1,6 +1,7 @@
 // A model that scores batches of token sequences. Sessions are shared by all lanes: Run is thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,14 +22,24 @@ struct SequenceBatch {
   size_t sequences() const { return offsets.size() - 1; }
 };
 
-// One run at a time; Terminate may be called from another thread and ends that run within milliseconds.
+// One run at a time; Terminate may be called from another thread and ends that run within milliseconds. The
+// next run needs Reset first, which must not happen at the same time as Terminate.
 class RunHandle {
  public:
-  void Terminate() { options_.SetTerminate(); }
+  void Terminate() {
+    terminated_ = true;
+    options_.SetTerminate();
+  }
+  void Reset() {
+    terminated_ = false;
+    options_.UnsetTerminate();
+  }
+  bool terminated() const { return terminated_; }
   const Ort::RunOptions& options() const { return options_; }
 
  private:
   Ort::RunOptions options_;
+  std::atomic<bool> terminated_{false};
 };
 
 class ScoringSession {

@@ -3,6 +3,7 @@
 //! Safety, for every function: pointers are NULL or valid for what the header says they point to, and an object
 //! is not freed while another thread reads it. NULL is checked where a status can tell of it.
 
+use crate::fingerprint;
 use crate::json::Node;
 use crate::safetensors::{self, Tensor};
 use crate::status::{guard, Failure, Status};
@@ -425,6 +426,28 @@ pub unsafe extern "C" fn cr_safetensors_tensor(
     };
     unsafe { out.write(view) };
     Status::Ok
+}
+
+/// # Safety
+/// See the top of this file.
+#[no_mangle]
+pub unsafe extern "C" fn cr_fingerprint(key: *const u64, text: CText, out: *mut u64) -> Status {
+    if out.is_null() {
+        return Status::InvalidArgument;
+    }
+    let made = guard(|| unsafe {
+        let &[first, second] = slice(key, 2)? else {
+            return Err(null_argument());
+        };
+        Ok(fingerprint::of(slice(text.data, text.size)?, [first, second]))
+    });
+    match made {
+        Ok(fingerprint) => {
+            unsafe { out.cast::<[u64; 2]>().write(fingerprint) };
+            Status::Ok
+        }
+        Err(failure) => failure.status,
+    }
 }
 
 #[cfg(test)]

@@ -117,3 +117,21 @@ fn a_batch_is_freed_once_however_often_it_is_asked() {
         cr_tokenizer_free(tokenizer);
     }
 }
+
+#[test]
+fn a_fingerprint_is_made_through_the_c_function() {
+    let (key, mut out) = ([1, 2], [0; 2]);
+    unsafe {
+        let text = CText::of("planet");
+        assert_eq!(cr_fingerprint(key.as_ptr(), text, out.as_mut_ptr()), Status::Ok);
+        assert_eq!(out, fingerprint::of(b"planet", key));
+        let text = CText {
+            data: ptr::null(),
+            size: 1,
+        };
+        let status = cr_fingerprint(key.as_ptr(), text, out.as_mut_ptr());
+        assert_eq!(status, Status::InvalidArgument);
+        let status = cr_fingerprint(ptr::null(), CText::EMPTY, out.as_mut_ptr());
+        assert_eq!(status, Status::InvalidArgument);
+    }
+}

@@ -4,6 +4,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod ffi;
+mod fingerprint;
 mod json;
 mod safetensors;
 mod status;

@@ -1,0 +1,179 @@
+// Engine: from texts to pairs that wait.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/engine.h"
+
+namespace crossrank {
+namespace {
+
+// A slice is small enough that lanes share a request's texts, and large enough that taking one costs nothing.
+constexpr size_t kSliceBytes = 32 * 1024;
+constexpr size_t kSliceTexts = 32;
+
+const std::string& TextAt(const Request& request, size_t text) {
+  const size_t queries = request.queries.size();
+  return text < queries ? request.queries[text] : request.documents[text - queries];
+}
+
+std::vector<PairKey> KeysOf(const Request& request) {
+  std::vector<PairKey> queries, keys;
+  queries.reserve(request.queries.size());
+  keys.reserve(request.pairs());
+  for (const std::string& query : request.queries) queries.push_back(KeyOfText(query));
+  for (size_t d = 0; d < request.pairs(); d++) {
+    keys.push_back(KeyOfPair(queries[request.query(d)], KeyOfText(request.documents[d]),
+                             request.options.max_tokens, request.options.truncation));
+  }
+  return keys;
+}
+
+std::vector<uint32_t> TextsOf(const Request& request, const std::vector<uint32_t>& documents) {
+  std::vector<bool> wanted(request.texts());
+  for (const uint32_t d : documents) wanted[request.query(d)] = wanted[request.queries.size() + d] = true;
+  std::vector<uint32_t> texts;
+  for (size_t text = 0; text < wanted.size(); text++) {
+    if (wanted[text]) texts.push_back(static_cast<uint32_t>(text));
+  }
+  return texts;
+}
+
+}  // namespace
+
+bool Engine::AnswerFromCache(Request& request, size_t document, Clock::time_point now) {
+  const auto found = cache_.Find(request.keys[document], now);
+  if (!found) return false;
+  std::copy(found->logits.begin(), found->logits.end(),
+            request.logits.begin() + static_cast<ptrdiff_t>(document * found->logits.size()));
+  request.tokens_lost[document] = found->tokens_lost;
+  request.pairs_left--;
+  request.cached++;
+  stats_.cache_hits++;
+  return true;
+}
+
+void Engine::LookUp(const std::shared_ptr<Request>& request) {
+  try {
+    if (request->options.share) request->keys = KeysOf(*request);
+    request->missing.resize(request->pairs());
+    std::iota(request->missing.begin(), request->missing.end(), 0);
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (request->ended) return;
+    if (request->options.share) {
+      const Clock::time_point now = Clock::now();
+      auto& missing = request->missing;
+      missing.erase(std::remove_if(missing.begin(), missing.end(),
+                                   [&](uint32_t d) { return AnswerFromCache(*request, d, now); }),
+                    missing.end());
+      stats_.cache_misses += missing.size();
+      admission_.Recount(*request, request->queued_tokens * missing.size() / request->pairs());
+    }
+    if (request->pairs_left == 0) {
+      Withdraw(*request);
+      lock.unlock();
+      return Answer(*request, std::nullopt);
+    }
+    lock.unlock();
+    request->wanted = TextsOf(*request, request->missing);
+    request->tokens.resize(request->texts());
+    std::vector<TextTask> slices = Slices(request);
+    request->encoded.resize(slices.size());
+    request->slices_left = slices.size();
+    lock.lock();
+    if (!request->ended) texts_.Add(std::move(slices));
+  } catch (...) {
+    return Fail(request, CurrentError());
+  }
+  work_.notify_all();
+}
+
+std::vector<TextTask> Engine::Slices(const std::shared_ptr<Request>& request) {
+  const std::vector<uint32_t>& wanted = request->wanted;
+  std::vector<TextTask> slices;
+  for (size_t first = 0; first < wanted.size();) {
+    size_t count = 0, bytes = 0;
+    while (first + count < wanted.size() && count < kSliceTexts && bytes < kSliceBytes)
+      bytes += TextAt(*request, wanted[first + count++]).size();
+    slices.push_back({request, false, slices.size(), first, count});
+    first += count;
+  }
+  return slices;
+}
+
+void Engine::Tokenize(const TextTask& task) {
+  Request& request = *task.request;
+  try {
+    if (!request.ended) {
+      std::vector<std::string_view> texts(task.count);
+      for (size_t i = 0; i < texts.size(); i++) texts[i] = TextAt(request, request.wanted[task.first + i]);
+      EncodedBatch& batch = request.encoded[task.slice];
+      batch = model_->tokenizer().Encode(texts.data(), texts.size());
+      for (size_t i = 0; i < texts.size(); i++) {
+        request.tokens[request.wanted[task.first + i]] = batch.row(i);
+        model_->layout().CheckTokens(batch.row(i));
+      }
+    }
+  } catch (...) {
+    Fail(task.request, CurrentError());
+  }
+  if (--request.slices_left == 0 && !request.ended) Plan(task.request);
+}
+
+void Engine::Plan(const std::shared_ptr<Request>& request) {
+  try {
+    const SequenceLayout& layout = model_->layout();
+    const size_t room = request->options.max_tokens - layout.special_tokens();
+    size_t bytes = 0, text_tokens = 0;
+    for (const uint32_t text : request->wanted) {
+      bytes += TextAt(*request, text).size();
+      text_tokens += request->tokens[text].size();
+    }
+    std::vector<uint32_t> tokens_lost(request->pairs());
+    std::vector<Job> jobs(request->missing.size());
+    request->lengths.resize(request->pairs());
+    for (size_t i = 0; i < jobs.size(); i++) {
+      const uint32_t d = request->missing[i];
+      const PairLengths whole{request->query_tokens(d).size(), request->document_tokens(d).size()};
+      const PairLengths kept = TruncatePair(whole, room, request->options.truncation);
+      request->lengths[d] = kept;
+      tokens_lost[d] = static_cast<uint32_t>(whole.query + whole.document - kept.query - kept.document);
+      jobs[i].request = request.get();
+      jobs[i].document = d;
+      jobs[i].tokens = static_cast<uint32_t>(kept.query + kept.document + layout.special_tokens());
+    }
+    PairQueue queue;
+    queue.Fill(std::move(jobs), request->options.on_timeout != OnTimeout::kError);
+    for (std::string& document : request->documents)
+      std::string().swap(document);  // its tokens are what is needed
+
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (request->ended) return;
+    admission_.NoteTexts(bytes, text_tokens);
+    for (const uint32_t d : request->missing) request->tokens_lost[d] = tokens_lost[d];
+    request->tokenized = Clock::now();
+    // The same pairs may have been scored for others meanwhile.
+    if (request->options.share) {
+      queue.Remove([&](const Job& job) {
+        if (!AnswerFromCache(*request, job.document, request->tokenized)) return false;
+        stats_.cache_misses--;
+        return true;
+      });
+    }
+    size_t tokens = 0;
+    for (const Job& job : queue.jobs()) tokens += job.tokens;
+    admission_.Recount(*request, tokens);
+    request->queue = std::move(queue);
+    if (request->pairs_left == 0) {
+      Withdraw(*request);
+      lock.unlock();
+      return Answer(*request, std::nullopt);
+    }
+    scheduler_.Add(*request, request->keys);
+  } catch (...) {
+    return Fail(request, CurrentError());
+  }
+  work_.notify_all();
+}
+
+}  // namespace crossrank

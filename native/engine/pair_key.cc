@@ -1,0 +1,36 @@
+#include "engine/pair_key.h"
+
+#include <random>
+
+#include "common/error.h"
+#include "formats/formats_error.h"
+
+namespace crossrank {
+namespace {
+
+struct Secret {
+  uint64_t words[2];
+
+  Secret() {
+    std::random_device random;
+    for (uint64_t& word : words) word = (uint64_t{random()} << 32) | random();
+  }
+};
+
+}  // namespace
+
+PairKey KeyOfText(std::string_view text) {
+  static const Secret secret;
+  uint64_t out[2];
+  if (cr_fingerprint(secret.words, ToText(text), out) != CR_OK)
+    throw Error(ErrorCode::kRuntime, "a text cannot be told from others");
+  return {out[0], out[1]};
+}
+
+PairKey KeyOfPair(const PairKey& query, const PairKey& document, size_t max_tokens, Truncation truncation) {
+  const uint64_t words[] = {query.high,   query.low,  document.high,
+                            document.low, max_tokens, static_cast<uint64_t>(truncation)};
+  return KeyOfText({reinterpret_cast<const char*>(words), sizeof words});
+}
+
+}  // namespace crossrank

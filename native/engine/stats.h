@@ -1,0 +1,38 @@
+// What an engine has done so far, and what waits.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace crossrank {
+
+struct EngineStats {
+  // Now
+  size_t queued_requests = 0;  // admitted and not ended
+  size_t queued_tokens = 0;    // left of them
+  size_t max_queued_tokens = 0;
+  size_t running_chunks = 0, running_pairs = 0;
+  size_t cache_entries = 0, cache_bytes = 0;
+  double tokens_per_second = 0;  // of all lanes, a moving average over runs; at first an estimate
+
+  // Since the engine was made
+  uint64_t requests = 0;  // ended, in whatever way
+  uint64_t refused = 0, failed = 0, aborted = 0, timed_out = 0, degraded = 0;
+  uint64_t scored_pairs = 0;  // run by the model, each once
+  uint64_t tokens = 0;        // of them
+  uint64_t cache_hits = 0;    // pairs answered from the cache
+  uint64_t cache_misses = 0;  // pairs looked for and not found
+  uint64_t shared_pairs = 0;  // answered by a run for the same pair of this or another request
+  uint64_t restarted_pairs = 0;
+
+  // From a cancellation that ended a run to the lane being free.
+  uint64_t ended_runs = 0;
+  double ended_runs_ms = 0, ended_runs_most_ms = 0;
+
+  // Pairs by the sigmoid of their (first) logit: bin i counts [i / 20, (i + 1) / 20).
+  static constexpr size_t kBins = 20;
+  std::array<uint64_t, kBins> sigmoid_scores{};
+};
+
+}  // namespace crossrank
