@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
 import type { OnTimeout, Precision } from '../options';
+import type { EngineStats } from '../telemetry/stats';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
@@ -70,6 +71,7 @@ export interface NativeInfo {
 
 export interface NativeEngine {
   info(): NativeInfo;
+  stats(): EngineStats;
   /** Whether the model is in memory; not after dispose. */
   isLoaded(): boolean;
   warmUp(): Promise<void>;

@@ -4,6 +4,7 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "addon/stats_value.h"
 #include "runtime/product_rate.h"
 
 namespace crossrank::addon {
@@ -27,7 +28,7 @@ void EngineObject::Define(Napi::Env env, Napi::Object exports) {
   const Napi::Function engine_class = DefineClass(
       env, "Engine",
       {InstanceMethod<&EngineObject::Info>("info"), InstanceMethod<&EngineObject::IsLoaded>("isLoaded"),
-       InstanceMethod<&EngineObject::WarmUp>("warmUp"),
+       InstanceMethod<&EngineObject::Stats>("stats"), InstanceMethod<&EngineObject::WarmUp>("warmUp"),
        InstanceMethod<&EngineObject::MeasureProducts>("measureProducts"),
        InstanceMethod<&EngineObject::Dispose>("dispose")});
   Environment::Of(env).SetEngineClass(engine_class);
@@ -116,6 +117,11 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::IsLoaded(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), handle_ != nullptr && EngineRegistry::Get().IsLoaded(*handle_));
+}
+
+// Of a disposed reranker: zeros.
+Napi::Value EngineObject::Stats(const Napi::CallbackInfo& info) {
+  return StatsToJs(info.Env(), handle_ ? EngineRegistry::Get().Stats(*handle_) : EngineStats());
 }
 
 Napi::Value EngineObject::WarmUp(const Napi::CallbackInfo& info) {

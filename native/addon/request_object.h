@@ -21,7 +21,7 @@ class RequestObject : public Napi::ObjectWrap<RequestObject> {
   Napi::Value Cancel(const Napi::CallbackInfo& info);
 
   std::shared_ptr<EngineHandle> handle_;  // null after run
-  std::shared_ptr<Request> request_;  // null after run
+  std::shared_ptr<Request> request_;      // null after run
   // Since run, for cancel: an object that is collected late keeps neither.
   std::weak_ptr<EngineHandle> running_handle_;
   std::weak_ptr<Request> running_request_;

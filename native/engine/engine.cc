@@ -258,9 +258,8 @@ void Engine::RunLane(Lane& lane) {
   LowerThreadPriority(nice_);
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    work_.wait(lock, [&] {
-      return stopping_ || !lane.warm_ups.empty() || !texts_.empty() || !scheduler_.empty();
-    });
+    work_.wait(lock,
+               [&] { return stopping_ || !lane.warm_ups.empty() || !texts_.empty() || !scheduler_.empty(); });
     if (stopping_) return;
     if (!lane.warm_ups.empty()) {
       std::packaged_task<void()> warm_up = std::move(lane.warm_ups.front());

@@ -86,10 +86,10 @@ class Engine {
  private:
   struct Lane {
     std::thread thread;
-    RunHandle handle;              // terminated and reset under the mutex
-    std::vector<ChunkItem> chunk;  // being run; changed under the mutex
-    std::vector<ChunkItem> spent;  // the lane's own: requests are let go without the mutex
-    Clock::time_point ended_at;    // when its run was ended
+    RunHandle handle;                                 // terminated and reset under the mutex
+    std::vector<ChunkItem> chunk;                     // being run; changed under the mutex
+    std::vector<ChunkItem> spent;                     // the lane's own: requests are let go without the mutex
+    Clock::time_point ended_at;                       // when its run was ended
     std::deque<std::packaged_task<void()>> warm_ups;  // under the mutex
   };
   // A request that was withdrawn, and why if it failed.

@@ -47,7 +47,7 @@ MemoryEstimate EstimatePacked(const LoadOptions& load, const EngineOptions& engi
   const TensorSet tensors = TensorSet::Open(load.folder);
   WeightReader reader(tensors, cancellation);
   // Nothing is read or packed: memory that the program reserves is never touched.
-  const GraphProgram program = BuildPackedGraph(architecture, reader, precision);
+  const GraphProgram program = BuildPackedGraph(architecture, reader, precision, kernels);
   MemoryEstimate out;
   out.weights = {PrecisionName(precision) + std::string(kernels.name), reader.bytes() + kSessionBytes};
   out.loading = reader.converted_bytes();

@@ -69,8 +69,7 @@ void Model::LoadPacked(const LoadOptions& options, const Json& config, Cancellat
     auto loaded = std::make_shared<LoadedWeights>();
     const TensorSet& tensors = loaded->tensors.emplace(TensorSet::Open(options.folder));
     WeightReader reader(tensors, cancellation);
-    GraphProgram program = 
-        BuildPackedGraph(architecture, reader, precision, HasOwnProducts(precision, kernels));
+    GraphProgram program = BuildPackedGraph(architecture, reader, precision, kernels);
     const PageReleaser releaser(tensors);
     RunAll(program.packing);
     loaded->session = OpenPackedSession(library, std::move(program), spec.labels, kernels, cancellation);

@@ -102,6 +102,15 @@ bool EngineRegistry::IsLoaded(const EngineHandle& handle) {
   return handle.slot->state == EngineSlot::State::kLoaded;
 }
 
+EngineStats EngineRegistry::Stats(const EngineHandle& handle) {
+  std::shared_ptr<Engine> engine;
+  {
+    const Lock lock(mutex_);
+    engine = handle.slot->engine;
+  }
+  return engine ? engine->Stats() : EngineStats();
+}
+
 void EngineRegistry::Submit(const std::shared_ptr<EngineHandle>& handle,
                             const std::shared_ptr<Request>& request) {
   EngineSlot& slot = *handle->slot;

@@ -61,6 +61,8 @@ class EngineRegistry {
 
   EngineInfo Info(const EngineHandle& handle);
   bool IsLoaded(const EngineHandle& handle);
+  // Of the engine that is loaded; zeros where none is.
+  EngineStats Stats(const EngineHandle& handle);
 
   // request->done is called exactly once: by the engine, with the error of its load, or with kClosed.
   void Submit(const std::shared_ptr<EngineHandle>& handle, const std::shared_ptr<Request>& request);

@@ -309,8 +309,8 @@ bool AttendsInFp32(const ModelSpec& spec, Precision precision) {
 }
 
 GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision,
-                              bool own_products) {
-  return PackedGraphBuilder(architecture, weights, precision, own_products).Build();
+                              const kernels::KernelTable& kernels) {
+  return PackedGraphBuilder(architecture, weights, precision, HasOwnProducts(precision, kernels)).Build();
 }
 
 }  // namespace crossrank

@@ -16,8 +16,8 @@ namespace crossrank {
 // know head sizes that are a multiple of 8 up to 128.
 bool AttendsInFp32(const ModelSpec& spec, Precision precision);
 
-// `precision` is any but kAuto; `own_products` as HasOwnProducts (precision.h) says.
+// `precision` is any but kAuto.
 GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision,
-                              bool own_products);
+                              const kernels::KernelTable& kernels);
 
 }  // namespace crossrank
