@@ -1,29 +1,16 @@
 // Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered
 // exactly once, with the scores that it has alone.
-#include "engine/engine.h"
-
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <future>
 #include <thread>
 
 #include "check.h"
-#include "fixtures.h"
+#include "engine_requests.h"
 
 namespace crossrank::testing {
 namespace {
-
-std::shared_ptr<Model> LoadFixture(const std::string& name) {
-  LoadOptions options;
-  options.folder = FixturePath(name);
-  const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
-  if (library == nullptr)
-    throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
-  options.library_paths = {library};
-  return Model::Load(options);
-}
 
 std::shared_ptr<Request> MakeRequest(unsigned seed, size_t documents) {
   auto request = std::make_shared<Request>();
