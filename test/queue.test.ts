@@ -34,7 +34,7 @@ describe('maxQueuedTokens', () => {
 describe('calls of different sizes and priorities', () => {
   let model: Reranker;
   beforeAll(async () => {
-    model = await Reranker.load(undefined, { threads: 1, cache: false });
+    model = await Reranker.load(undefined, { threads: 1, cache: false, maxQueuedTokens: 1e9 });
   });
   afterAll(() => model.dispose());
 

@@ -37,7 +37,7 @@ struct EngineOptions {
   size_t lanes = 1;
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
   size_t max_queued_tokens = 0;     // 0: about ten seconds of work
-  ScoreCache::Limits cache{};  // max_bytes 0: nothing is kept
+  ScoreCache::Limits cache{};       // max_bytes 0: nothing is kept
   // In place of the model's: for tests of runs that fail, wait or are counted.
   std::shared_ptr<ScoringSession> session{};
 };

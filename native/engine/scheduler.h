@@ -99,6 +99,23 @@ class Scheduler {
     size_t waiting = 0, waiting_tokens = 0;
     ptrdiff_t balance = 0;  // tokens by age less tokens by size, in [-C, C]
   };
+  // While pairs of a request enter or leave, it is out of the set that is sorted by what is left of it.
+  class Moving {
+   public:
+    Moving(Class& of, Request& request)
+        : of_(of), request_(request), place_(of.fewest.extract(PlaceOf(request))) {}
+    ~Moving() {
+      place_.value() = PlaceOf(request_);
+      of_.fewest.insert(std::move(place_));
+    }
+    Moving(const Moving&) = delete;
+    Moving& operator=(const Moving&) = delete;
+
+   private:
+    Class& of_;
+    Request& request_;
+    std::set<Place>::node_type place_;
+  };
   struct Filling {
     std::vector<ChunkItem>& items;
     size_t budget;

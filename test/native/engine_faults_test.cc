@@ -1,5 +1,6 @@
 // Runs that fail, that take long, that come out as NaN, that are ended: the requests they touch get their
-// answer, others lose nothing, and the engine goes on. The session is a fake that the tests hold in their hand.
+// answer, others lose nothing, and the engine goes on. The session is a fake that the tests hold in their
+// hand.
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
@@ -116,8 +117,8 @@ bool IsCode(const Outcome& outcome, ErrorCode code) { return outcome.error && ou
 void TestFailingRun(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "a run that fails is the error of its requests, and the next works";
   Rig rig(model);
-  const std::function<void()> faults[] = {
-      [] { throw std::runtime_error("out of luck"); }, [] { throw std::bad_alloc(); }, [] { throw 42; }};
+  const std::function<void()> faults[] = {[] { throw std::runtime_error("out of luck"); },
+                                          [] { throw std::bad_alloc(); }, [] { throw 42; }};
   for (const auto& fault : faults) {
     const std::vector<std::string> documents =
         Documents(50, "planet " + std::to_string(rig.session->sequences()));
@@ -160,7 +161,8 @@ void TestCache(const std::shared_ptr<Model>& model) {
   CHECK(unshared.SubmitTo(rig.engine).Wait().cached == 0);
   CHECK(rig.session->sequences() == 7);
   const EngineStats stats = rig.engine.Stats();
-  CHECK(stats.cache_hits == 5 && stats.shared_pairs == 2 && stats.scored_pairs == 7 && stats.cache_entries == 5);
+  CHECK(stats.cache_hits == 5 && stats.shared_pairs == 2 && stats.scored_pairs == 7 &&
+        stats.cache_entries == 5);
   CHECK(stats.cache_misses == 7);
 }
 
