@@ -92,6 +92,7 @@ class Engine {
   void Tokenize(const TextTask& task);
   void Plan(const std::shared_ptr<Request>& request);
   static std::vector<TextTask> Slices(const std::shared_ptr<Request>& request);
+  void Enqueue(Request& request, size_t first, size_t end);
   bool AnswerFromCache(Request& request, size_t document, Clock::time_point now);
 
   // engine_chunks.cc

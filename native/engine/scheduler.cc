@@ -30,28 +30,29 @@ Scheduler::Place Scheduler::PlaceOf(Request& request) {
   return {tokens, request.number, &request};
 }
 
-void Scheduler::Add(Request& request, Span<const PairKey> keys) {
+void Scheduler::Admit(Request& request) {
   Class& to = ClassOf(request);
   request.number = ++admitted_;
   to.oldest.emplace(request.number, &request);
   try {
     to.fewest.insert(PlaceOf(request));
-    works_.reserve(works_.size() + request.queue.jobs().size());
-    const Moving moving(to, request);
-    for (Job& job : request.queue.jobs()) {
-      const PairKey key = keys.empty() ? PairKey{0, ++unshared_} : keys[job.document];
-      Work& work = works_[key];
-      work.key = key;
-      job.work = &work;
-      job.next = work.jobs;
-      if (job.next != nullptr) job.next->previous = &job;
-      work.jobs = &job;
-      if (!work.running) Enter(job);
-    }
   } catch (...) {
-    Remove(request);
+    to.oldest.erase(request.number);
     throw;
   }
+}
+
+void Scheduler::Add(Job& job, const PairKey* key) {
+  const PairKey own{0, ++unshared_};
+  Work& work = works_[key == nullptr ? own : *key];
+  work.key = key == nullptr ? own : *key;
+  job.work = &work;
+  job.next = work.jobs;
+  if (job.next != nullptr) job.next->previous = &job;
+  work.jobs = &job;
+  if (work.running) return;
+  const Moving moving(ClassOf(*job.request), *job.request);
+  Enter(job);
 }
 
 void Scheduler::Enter(Job& job) noexcept {

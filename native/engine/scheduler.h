@@ -60,9 +60,10 @@ class Scheduler {
  public:
   explicit Scheduler(const ChunkLimits& limits) : limits_(limits) {}
 
-  // The jobs in request->queue begin to wait, those of a pair that is being run join it. `keys` [documents]
-  // tell same pairs; without them every pair is its own.
-  void Add(Request& request, Span<const PairKey> keys);
+  // A request takes its place in the order of age; then jobs of its queue are added one by one. A job waits
+  // from then on, or joins the run of its pair. Same keys tell same pairs; without one a pair is its own.
+  void Admit(Request& request);
+  void Add(Job& job, const PairKey* key);
 
   bool empty() const { return classes_[0].waiting == 0 && classes_[1].waiting == 0; }
   size_t waiting_tokens() const { return classes_[0].waiting_tokens + classes_[1].waiting_tokens; }

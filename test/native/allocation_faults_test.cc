@@ -72,9 +72,10 @@ void TestAdd() {
     Checks::Get().context = "memory runs out in Add, after " + std::to_string(after);
     Scheduler scheduler({512, 1 << 20, false, 1});
     const auto requests = Requests();
-    scheduler.Add(*requests[0], keys);
-    const bool ran_out = RunsOut(after, [&] { scheduler.Add(*requests[1], others); });
-    scheduler.Add(*requests[2], {});
+    AddTo(scheduler, *requests[0], keys);
+    const bool ran_out = RunsOut(after, [&] { AddTo(scheduler, *requests[1], others); });
+    if (ran_out) scheduler.Remove(*requests[1]);
+    AddTo(scheduler, *requests[2]);
     failures += ran_out;
     CHECK(Drain(scheduler) == (ran_out ? 40 : 60));
   }
@@ -87,7 +88,7 @@ void TestNext() {
     Checks::Get().context = "memory runs out in Next, after " + std::to_string(after);
     Scheduler scheduler({512, 1 << 20, false, 1});
     const auto requests = Requests();
-    for (const auto& request : requests) scheduler.Add(*request, {});
+    for (const auto& request : requests) AddTo(scheduler, *request);
     std::vector<ChunkItem> chunk;
     failures += RunsOut(after, [&] { scheduler.Next(chunk); });
     // What was taken is in the chunk; its requests fail, the others are scored.
