@@ -310,7 +310,7 @@ void TestInteractiveOvertakesBulk(const std::shared_ptr<Model>& model) {
 // Callers that hang up, run out of time, share pairs and fail, at random: every one gets one answer.
 void TestStorm(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "a storm";
-  Rig rig(model, 3, 1 << 16);
+  Rig rig(model, 3, 1 << 16, std::numeric_limits<size_t>::max());
   std::atomic<unsigned> runs{0};
   rig.session->fault = [&] {
     if (++runs % 50 == 0) throw std::runtime_error("out of luck");

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <future>
+#include <limits>
 #include <thread>
 
 #include "check.h"
@@ -11,6 +12,9 @@
 
 namespace crossrank::testing {
 namespace {
+
+constexpr size_t kNoLimit =
+    std::numeric_limits<size_t>::max();  // of queued tokens: slow builds must not refuse
 
 std::shared_ptr<Request> MakeRequest(unsigned seed, size_t documents) {
   auto request = std::make_shared<Request>();
@@ -60,7 +64,7 @@ void TestConcurrentRequests(const std::shared_ptr<Model>& model) {
 // A text that is not UTF-8 fails its own request and no other.
 void TestFailureStaysAlone(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "a failure stays alone";
-  Engine engine(model, {2, 0});
+  Engine engine(model, {2, 0, kNoLimit});
   std::atomic<int> good{0}, failed{0}, answers{0};
   std::vector<std::shared_ptr<Request>> requests;
   for (unsigned i = 0; i < 60; i++) {
@@ -86,7 +90,7 @@ void TestStopInTheMiddle(const std::shared_ptr<Model>& model) {
     constexpr int kRequests = 30;
     std::atomic<int> answers{0}, wrong{0};
     {
-      Engine engine(model, {2, 0});
+      Engine engine(model, {2, 0, kNoLimit});
       std::thread caller([&] {
         for (unsigned i = 0; i < kRequests; i++) {
           auto request = MakeRequest(i, 50);
