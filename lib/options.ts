@@ -21,7 +21,7 @@ export type OnTimeout = 'error' | 'partial' | 'inputOrder';
 
 /** How the result cache is bounded; see {@link LoadOptions.cache}. */
 export interface CacheOptions {
-  /** Memory it takes at most, in bytes; the least recently used scores go first. @defaultValue 32 MiB, some 500,000 pairs */
+  /** Memory it takes at most, in bytes; the least recently used scores go first. @defaultValue 32 MiB, some 600,000 pairs */
   maxBytes?: number;
   /** How long a score is kept, in milliseconds. @defaultValue `3_600_000`, an hour */
   ttlMs?: number;

@@ -15,7 +15,7 @@ describe('dispose', () => {
   });
 
   test('ends calls that are not answered yet, each once', async () => {
-    const model = await Reranker.load(undefined, { cache: false });
+    const model = await Reranker.load(undefined, { cache: false, maxQueuedTokens: 1e9 });
     const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(20)}`);
     const calls = Array.from({ length: 5 }, () => model.rerank('planet', documents));
     const settled = Promise.allSettled(calls);

@@ -113,7 +113,6 @@ export async function tune(args: readonly string[]): Promise<number> {
           threads,
           maxTokensPerChunk,
           profile: false,
-          cache: false,
         }),
       probe.workload,
       (each, done) =>
@@ -146,12 +145,16 @@ const VERIFY_SHARE = 0.1;
 
 async function look({ model, documents, length }: Arguments): Promise<Probe> {
   const started = performance.now();
-  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false, cache: false });
+  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false });
   const loadMs = performance.now() - started;
   const workload = await makeWorkload(reranker, documents, length);
   const { query, maxLength } = workload;
   const rate = await pairsPerSecond(reranker, workload);
-  const { usage } = await reranker.rerank(query, workload.documents, { maxLength, returnDocuments: false });
+  const { usage } = await reranker.rerank(query, workload.documents, {
+    maxLength,
+    returnDocuments: false,
+    cache: false,
+  });
   return {
     info: reranker.info(),
     workload,

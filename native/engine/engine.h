@@ -40,10 +40,10 @@ struct EngineOptions {
   size_t lanes = 1;
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
   size_t max_queued_tokens = 0;     // 0: about ten seconds of work
-  ScoreCache::Limits cache;
+  ScoreCache::Limits cache{};       // max_bytes 0: nothing is kept
   int nice = 0;  // see LowerThreadPriority
   // In place of the model's: for tests of runs that fail, wait or are counted.
-  std::shared_ptr<ScoringSession> session;
+  std::shared_ptr<ScoringSession> session{};
 
   // All of them: rerankers that differ in one have an engine each.
   auto tie() const {
@@ -115,6 +115,7 @@ class Engine {
   void Tokenize(const TextTask& task);
   void Plan(const std::shared_ptr<Request>& request);
   static std::vector<TextTask> Slices(const std::shared_ptr<Request>& request);
+  void Enqueue(Request& request, size_t first, size_t end);
   bool AnswerFromCache(Request& request, size_t document, Clock::time_point now);
 
   // engine_chunks.cc
