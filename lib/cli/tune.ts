@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import type { Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
@@ -6,6 +5,7 @@ import type { RunningPrecision } from '../precision/scorer';
 import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../precision/verify';
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
 import { Reranker, type RerankerInfo } from '../reranker';
+import { usableProcessors } from '../threads';
 import { chooseAuto, chooseSetting, isSame } from './choose';
 import {
   type Range,
@@ -64,7 +64,7 @@ function readArguments(args: readonly string[]): Arguments {
 
 /** Powers of two, and all. */
 function defaultThreads(): number[] {
-  const all = availableParallelism();
+  const all = usableProcessors();
   const threads = [all];
   for (let power = 1; power < all; power *= 2) threads.push(power);
   return threads.sort((a, b) => a - b);
