@@ -24,6 +24,9 @@ export async function measureProducts(reranker: Reranker): Promise<ProductRate |
     cpu: kernels.level,
     threads,
     maxTokensPerChunk: 0,
+    nice: 0,
+    idleUnloadMs: null,
+    memoryBudget: null,
   });
   try {
     const { hiddenSize, intermediateSize } = engine.info();

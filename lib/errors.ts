@@ -6,6 +6,7 @@
  * - `ERR_MODEL_INVALID`: model files are broken or contradict each other.
  * - `ERR_MODEL_UNSUPPORTED`: the model is sound, but this version does not run it.
  * - `ERR_PRECISION`: this CPU lacks what the precision needs, or the model loses too much by it.
+ * - `ERR_MEMORY`: the model does not fit into `memoryBudget`.
  * - `ERR_CLOSED`: the reranker has been disposed.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
@@ -16,6 +17,7 @@ export type ErrorCode =
   | 'ERR_MODEL_INVALID'
   | 'ERR_MODEL_UNSUPPORTED'
   | 'ERR_PRECISION'
+  | 'ERR_MEMORY'
   | 'ERR_CLOSED'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { textsOf } from './documents';
@@ -24,6 +23,7 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
+import { usableProcessors } from './threads';
 
 /** A document's place in the answer to {@link Reranker.rerank}, without the document. */
 export interface RankedIndex {
@@ -103,6 +103,8 @@ export interface RerankerInfo {
     /** What the CPU has and the operating system refuses to this process, and why. */
     refused?: string;
   };
+  /** Whether the model is in memory: not after `idleUnloadMs`, when another load needed the memory, or after dispose. */
+  loaded: boolean;
   memory: {
     /** Bytes that the weights take: matrices as the precision keeps them, embedding tables as in the file. */
     weights: number;
@@ -140,7 +142,7 @@ export class Reranker {
    * @param model - Path of a Hugging Face model folder: `tokenizer.json`, and `config.json` with `model.safetensors`
    * (or shards with an index), or an exported `model.onnx`. Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
    */
   static async load(model?: string, options: LoadOptions = {}): Promise<Reranker> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
@@ -169,8 +171,11 @@ export class Reranker {
       literalSpecialTokens: options.specialTokens === 'text',
       precision: options.precision ?? 'auto',
       cpu: options.cpu ?? '',
-      threads: options.threads ?? availableParallelism(),
+      threads: options.threads ?? usableProcessors(),
       maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
+      nice: options.nice ?? 0,
+      idleUnloadMs: options.idleUnloadMs ?? null,
+      memoryBudget: options.memoryBudget ?? null,
     });
     return new Reranker(engine, profile);
   }
@@ -269,6 +274,15 @@ export class Reranker {
     return outcome.scores;
   }
 
+  /**
+   * Loads the model where it has been unloaded, and runs each engine thread once with a full chunk and once with a
+   * small one, so that the first call finds memory and weights in place.
+   * @throws {@link CrossrankError} with the codes of {@link Reranker.load}, or `ERR_CLOSED`
+   */
+  async warmUp(): Promise<void> {
+    await this.#engine.warmUp();
+  }
+
   /** What is loaded and how it runs. */
   info(): RerankerInfo {
     const info = this.#info;
@@ -294,14 +308,16 @@ export class Reranker {
         attention: info.attentionKernel,
         ...(info.refusedFeatures === '' ? {} : { refused: info.refusedFeatures }),
       },
+      loaded: this.#engine.isLoaded(),
       memory: { weights: info.weightBytes },
       onnxRuntime: { version: info.runtimeVersion, path: info.runtimePath },
     };
   }
 
   /**
-   * Frees the model. Calls that are not answered yet reject with `ERR_CLOSED`, as later ones do.
-   * @returns when all native work has ended; calling it again returns the same promise
+   * Ends this reranker, and frees the model where no other holds it. Calls that are not answered yet reject with
+   * `ERR_CLOSED`, as later ones do; calls of other rerankers on the same model go on.
+   * @returns when all of its native work has ended; calling it again returns the same promise
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#engine.dispose();

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { CrossrankError, type ErrorCode } from '../errors';
 import type { Precision } from '../options';
 import { loadAddon, onnxRuntimeCandidates } from './load';
@@ -5,8 +6,8 @@ import { loadAddon, onnxRuntimeCandidates } from './load';
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
 export interface NativeBinding {
   setErrorClass(errorClass: new (code: ErrorCode, message: string) => Error): void;
-  /** Ends all native work of this thread and waits for it. */
-  stopWork(): void;
+  /** Ends the native work of this thread, or of the whole process, for good and waits for it. */
+  stopWork(ofProcess: boolean): void;
   cpuFeatures(): string;
   load(options: NativeLoadOptions): Promise<NativeEngine>;
   Request: new (
@@ -27,6 +28,11 @@ export interface NativeLoadOptions {
   threads: number;
   /** 0: what suits the model */
   maxTokensPerChunk: number;
+  nice: number;
+  /** null: never */
+  idleUnloadMs: number | null;
+  /** In bytes; null: none */
+  memoryBudget: number | null;
 }
 
 export interface NativeInfo {
@@ -59,6 +65,9 @@ export interface NativeInfo {
 
 export interface NativeEngine {
   info(): NativeInfo;
+  /** Whether the model is in memory; not after dispose. */
+  isLoaded(): boolean;
+  warmUp(): Promise<void>;
   /**
    * Multiply-adds a second of matrices of the model's sizes and precision, and nothing else, on as many threads as the
    * model has: what the bench compares the whole with.
@@ -103,8 +112,9 @@ function addon(): { binding: NativeBinding; addonPath: string } {
     const native = binding as NativeBinding;
     loaded = { binding: native, addonPath };
     native.setErrorClass(CrossrankError);
-    // process.exit() runs static destructors of native libraries while our threads may be at work in them.
-    process.once('exit', () => native.stopWork());
+    // process.exit() runs static destructors of native libraries while our threads may be at work in them. The main
+    // thread's exit is the process's.
+    process.once('exit', () => native.stopWork(isMainThread));
   }
   return loaded;
 }

@@ -5,8 +5,7 @@
 
 #include <memory>
 
-#include "engine/engine.h"
-#include "engine/request.h"
+#include "engine/registry.h"
 
 namespace crossrank::addon {
 
@@ -20,7 +19,7 @@ class RequestObject : public Napi::ObjectWrap<RequestObject> {
   Napi::Value AddDocuments(const Napi::CallbackInfo& info);
   Napi::Value Run(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<EngineHandle> handle_;
   std::shared_ptr<Request> request_;  // null after run
 };
 

@@ -14,6 +14,8 @@ const char* ErrorCodeName(ErrorCode code) noexcept {
       return "ERR_MODEL_UNSUPPORTED";
     case ErrorCode::kPrecision:
       return "ERR_PRECISION";
+    case ErrorCode::kMemory:
+      return "ERR_MEMORY";
     case ErrorCode::kClosed:
       return "ERR_CLOSED";
     case ErrorCode::kRuntime:

@@ -14,6 +14,7 @@ enum class ErrorCode {
   kModelInvalid,      // ERR_MODEL_INVALID
   kModelUnsupported,  // ERR_MODEL_UNSUPPORTED
   kPrecision,         // ERR_PRECISION
+  kMemory,            // ERR_MEMORY
   kClosed,            // ERR_CLOSED
   kRuntime,           // ERR_RUNTIME
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/thread_priority.h"
 #include "engine/ranking.h"
 
 namespace crossrank {
@@ -23,15 +24,10 @@ double Milliseconds(Clock::duration duration) {
   return std::chrono::duration<double, std::milli>(duration).count();
 }
 
-size_t ChunkTokens(const EngineOptions& options, const Model& model) {
-  if (options.max_tokens_per_chunk != 0) return options.max_tokens_per_chunk;
-  return model.info().packed ? kPackedChunkTokens : kPaddedChunkTokens;
-}
-
 ComposerLimits Limits(const EngineOptions& options, const Model& model) {
   const bool padded = !model.info().packed;
-  return {ChunkTokens(options, model), padded ? kPaddedChunkRows : std::numeric_limits<size_t>::max(), padded,
-          options.lanes};
+  return {ChunkTokens(options, !padded), padded ? kPaddedChunkRows : std::numeric_limits<size_t>::max(),
+          padded, options.lanes};
 }
 
 const std::string& TextAt(const Request& request, size_t text) {
@@ -41,15 +37,22 @@ const std::string& TextAt(const Request& request, size_t text) {
 
 }  // namespace
 
+size_t ChunkTokens(const EngineOptions& options, bool packed) {
+  if (options.max_tokens_per_chunk != 0) return options.max_tokens_per_chunk;
+  return packed ? kPackedChunkTokens : kPaddedChunkTokens;
+}
+
 Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
     : model_(std::move(model)),
       lane_count_(options.lanes),
-      max_tokens_per_chunk_(ChunkTokens(options, *model_)),
+      max_tokens_per_chunk_(ChunkTokens(options, model_->info().packed)),
+      nice_(options.nice),
       composer_(Limits(options, *model_)),
+      warm_ups_(options.lanes),
       handles_(options.lanes) {
   lanes_.reserve(lane_count_);
   try {
-    for (RunHandle& handle : handles_) lanes_.emplace_back([this, &handle] { RunLane(handle); });
+    for (size_t lane = 0; lane < lane_count_; lane++) lanes_.emplace_back([this, lane] { RunLane(lane); });
   } catch (const std::system_error& error) {
     Stop();
     throw Error(ErrorCode::kRuntime, std::string("cannot start an engine thread: ") + error.what());
@@ -103,16 +106,59 @@ void Engine::Stop() {
     std::lock_guard<std::mutex> lock(mutex_);
     left = active_;
     slices_.clear();
+    for (auto& tasks : warm_ups_) tasks.clear();
   }
   for (const auto& request : left)
     Fail(request, Error(ErrorCode::kClosed, "the reranker was disposed during the call"));
 }
 
-void Engine::RunLane(RunHandle& handle) {
+std::vector<std::future<void>> Engine::WarmUp() {
+  std::vector<std::future<void>> ended;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    for (size_t lane = 0; lane < lane_count_; lane++) {
+      std::packaged_task<void()> task([this, &handle = handles_[lane]] {
+        RunEmptyTexts(max_tokens_per_chunk_, handle);
+        RunEmptyTexts(1, handle);
+      });
+      ended.push_back(task.get_future());
+      warm_ups_[lane].push_back(std::move(task));
+    }
+  }
+  work_.notify_all();
+  return ended;
+}
+
+void Engine::RunEmptyTexts(size_t tokens, const RunHandle& handle) {
+  const SequenceLayout& layout = model_->layout();
+  const size_t room = std::min(tokens, model_->info().max_tokens);
+  const std::vector<uint32_t> document(room - std::min(room, layout.special_tokens()));  // of token 0
+  SequenceBatch batch;
+  do {
+    layout.Append({}, document, {0, document.size()}, batch);
+  } while (batch.tokens() + room <= tokens);
+  std::vector<float> logits(batch.sequences() * model_->info().labels);
+  model_->session().Run(batch, handle, logits.data());
+}
+
+void Engine::RunLane(size_t lane) {
+  LowerThreadPriority(nice_);
+  RunHandle& handle = handles_[lane];
+  auto& warm_ups = warm_ups_[lane];
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    work_.wait(lock, [this] { return stopping_ || !slices_.empty() || !composer_.empty(); });
+    work_.wait(lock,
+               [&] { return stopping_ || !warm_ups.empty() || !slices_.empty() || !composer_.empty(); });
     if (stopping_) return;
+    if (!warm_ups.empty()) {
+      std::packaged_task<void()> warm_up = std::move(warm_ups.front());
+      warm_ups.pop_front();
+      lock.unlock();
+      warm_up();
+      lock.lock();
+      continue;
+    }
     // Texts first: tokenizing costs a small part of scoring, and what is tokenized can share a chunk.
     if (!slices_.empty()) {
       const Slice slice = std::move(slices_.front());

@@ -13,9 +13,11 @@
 
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <tuple>
 #include <unordered_set>
 #include <vector>
 
@@ -28,7 +30,14 @@ namespace crossrank {
 struct EngineOptions {
   size_t lanes = 1;
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
+  int nice = 0;                     // see LowerThreadPriority
+
+  // All of them: rerankers that differ in one have an engine each.
+  auto tie() const { return std::tie(lanes, max_tokens_per_chunk, nice); }
 };
+
+// Tokens of a chunk at most, of a model that runs packed or padded.
+size_t ChunkTokens(const EngineOptions& options, bool packed);
 
 class Engine {
  public:
@@ -45,6 +54,11 @@ class Engine {
   // Ends a request with an error, unless it has ended already. What is left of its work is dropped.
   void Cancel(const std::shared_ptr<Request>& request, const Error& error) { Fail(request, error); }
 
+  // Each lane runs a chunk of the most tokens and one of the fewest, so that its memory is there and the
+  // weights are in pages. A future for each lane; it holds what the run threw, or broken_promise where the
+  // engine was stopped before.
+  std::vector<std::future<void>> WarmUp();
+
   // Idempotent; returns when no lane runs any more.
   void Stop();
 
@@ -54,7 +68,8 @@ class Engine {
     size_t index, first_text, text_count;
   };
 
-  void RunLane(RunHandle& handle);
+  void RunLane(size_t lane);
+  void RunEmptyTexts(size_t tokens, const RunHandle& handle);
   void Tokenize(const Slice& slice);
   void Plan(const std::shared_ptr<Request>& request);
   void Score(const std::vector<ChunkItem>& chunk, const RunHandle& handle);
@@ -66,12 +81,14 @@ class Engine {
   const std::shared_ptr<Model> model_;
   const size_t lane_count_;
   const size_t max_tokens_per_chunk_;
+  const int nice_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   std::deque<Slice> slices_;
   Composer composer_;
   std::unordered_set<std::shared_ptr<Request>> active_;
+  std::vector<std::deque<std::packaged_task<void()>>> warm_ups_;  // [lanes]
   bool stopping_ = false;
 
   std::mutex join_mutex_;

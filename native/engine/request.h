@@ -75,6 +75,8 @@ struct Request {
   std::atomic<size_t> pairs_left{0};
   std::atomic<bool> failed{false};  // what is left of it is dropped
 
+  std::shared_ptr<void> ticket;  // of who submitted it; let go when nothing works on it any more
+
   Clock::time_point submitted, tokenizing, tokenized, computing;
   std::once_flag first_slice, first_chunk, finished;
 

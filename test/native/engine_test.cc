@@ -22,7 +22,8 @@ std::shared_ptr<Model> LoadFixture(const std::string& name) {
   if (library == nullptr)
     throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
   options.library_paths = {library};
-  return Model::Load(options);
+  Cancellation never;
+  return Model::Load(options, never);
 }
 
 std::shared_ptr<Request> MakeRequest(unsigned seed, size_t documents) {
