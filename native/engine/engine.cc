@@ -118,8 +118,10 @@ std::vector<std::future<void>> Engine::WarmUp() {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
     for (size_t lane = 0; lane < lane_count_; lane++) {
-      std::packaged_task<void()> task([this, &handle = handles_[lane]] {
-        RunEmptyTexts(max_tokens_per_chunk_, handle);
+      // A padded run keeps no memory for the next, so one row shows the weights as well as 32.
+      const size_t most = model_->info().packed ? max_tokens_per_chunk_ : model_->info().max_tokens;
+      std::packaged_task<void()> task([this, most, &handle = handles_[lane]] {
+        RunEmptyTexts(most, handle);
         RunEmptyTexts(1, handle);
       });
       ended.push_back(task.get_future());
