@@ -81,6 +81,15 @@ describe('the process ends cleanly, its exit code unchanged', () => {
     });
   });
 
+  // Where exit() once met static memory of ONNX Runtime that was being made, at 20 to 45 ms.
+  test('by exit() of native code while ONNX Runtime is opened', async () => {
+    const moments = Array.from({ length: 14 }, (_, i) => i * 5);
+    const exits = await twoAtATime(
+      moments.map((afterMs) => () => endDuring('load', 'reallyExit', afterMs, DEFAULT_MODEL)),
+    );
+    for (const exit of exits) expect(exit).toMatchObject({ status: EXIT_CODE, signal: null, stderr: '' });
+  });
+
   test('when workers alone have loaded the addon, and while they run', () => {
     const source = `
       const { Reranker } = require(${JSON.stringify(require.resolve('../lib'))});
