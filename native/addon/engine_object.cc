@@ -5,6 +5,7 @@
 #include "addon/arguments.h"
 #include "addon/environment.h"
 #include "addon/stats_value.h"
+#include "engine/exit_handler.h"
 #include "runtime/product_rate.h"
 
 namespace crossrank::addon {
@@ -51,6 +52,7 @@ EngineObject::~EngineObject() {
 
 Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  StopAtExitOfMainThread();
   const auto js = info[0].As<Napi::Object>();
   LoadOptions load;
   load.folder = Text(js, "folder");

@@ -229,9 +229,11 @@ std::vector<std::future<void>> Engine::WarmUp() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    // A padded run keeps no memory for the next, so one row shows the weights as well as 32.
+    const size_t most = model_->info().packed ? max_tokens_per_chunk_ : model_->info().max_tokens;
     for (Lane& lane : lanes_) {
-      std::packaged_task<void()> task([this, &handle = lane.handle] {
-        RunEmptyTexts(max_tokens_per_chunk_, handle);
+      std::packaged_task<void()> task([this, most, &handle = lane.handle] {
+        RunEmptyTexts(most, handle);
         RunEmptyTexts(1, handle);
       });
       ended.push_back(task.get_future());

@@ -61,6 +61,7 @@ struct EngineHandle {
   const std::shared_ptr<EngineSlot> slot;
   const HolderOptions options;
   Cancellation closing;  // thread-safe by itself
+  bool closed = false;
   // Those that native code still works on, answered or not.
   std::map<const Request*, std::weak_ptr<Request>> requests;
   size_t submitting = 0;  // of them, between the registry and the engine: neither can cancel these

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMegabyte = size_t{1} << 20;
 
 // A session without weights: graph, kernels, ONNX Runtime's allocator.
-constexpr size_t kSessionBytes = 12 * kMegabyte;
+constexpr size_t kSessionBytes = 8 * kMegabyte;
 // A parsed tokenizer.json, times the file: vocabulary, merges and their indexes.
 constexpr size_t kTokenizerFactor = 12;
 // Stacks, texts and tokens of a lane.
@@ -89,15 +89,14 @@ MemoryEstimate EstimateExported(const LoadOptions& load, const EngineOptions& en
 
 MemoryEstimate EstimateMemory(const LoadOptions& load, const EngineOptions& engine,
                               Cancellation& cancellation) {
-  const std::string exported = FindExported(load.folder);
-  const bool packed = HasSafetensors(load.folder) || exported.empty();
+  const WeightFiles found = FindWeights(load.folder);
   const auto estimate = [&] {
-    if (!packed) return EstimateExported(load, engine, exported);
+    if (!found.safetensors) return EstimateExported(load, engine, found.exported);
     try {
       return EstimatePacked(load, engine, ReadJson(load.folder, "config.json"), cancellation);
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::kModelUnsupported || exported.empty()) throw;
-      return EstimateExported(load, engine, exported);
+      if (error.code() != ErrorCode::kModelUnsupported || found.exported.empty()) throw;
+      return EstimateExported(load, engine, found.exported);
     }
   };
   MemoryEstimate out = estimate();

@@ -167,23 +167,13 @@ std::shared_ptr<Model> Model::Load(const LoadOptions& options, Cancellation& can
 
 // Our own graph where we know the architecture; else an exported graph, where there is one.
 void Model::LoadWeights(const LoadOptions& options, Cancellation& cancellation) {
-  const std::string exported = FindExported(options.folder);
-  if (!HasSafetensors(options.folder)) {
-    if (!exported.empty()) return LoadExported(options, exported, cancellation);
-    throw Error(ErrorCode::kModelNotFound,
-                "the model folder " + options.folder +
-                    " has no weights: model.safetensors, model.safetensors.index.json, model.onnx and "
-                    "onnx/model.onnx were "
-                    "looked for; pytorch_model.bin is not read (save with safe_serialization=True)");
-  }
-  if (!IsFile(FilePath(options.folder, "config.json"))) {
-    throw Error(ErrorCode::kModelNotFound, "the model folder " + options.folder + " has no config.json");
-  }
+  const WeightFiles files = FindWeights(options.folder);
+  if (!files.safetensors) return LoadExported(options, files.exported, cancellation);
   try {
     LoadPacked(options, ReadJson(options.folder, "config.json"), cancellation);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kModelUnsupported || exported.empty()) throw;
-    LoadExported(options, exported, cancellation);
+    if (error.code() != ErrorCode::kModelUnsupported || files.exported.empty()) throw;
+    LoadExported(options, files.exported, cancellation);
   }
 }
 

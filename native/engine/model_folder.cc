@@ -59,16 +59,24 @@ TokenizerConfig ReadTokenizerConfig(const std::string& folder) {
   return out;
 }
 
-bool HasSafetensors(const std::string& folder) {
-  return IsFile(FilePath(folder, "model.safetensors")) ||
-         IsFile(FilePath(folder, "model.safetensors.index.json"));
-}
-
-std::string FindExported(const std::string& folder) {
-  for (const char* name : {"model.onnx", "onnx/model.onnx"}) {
-    if (IsFile(FilePath(folder, name))) return FilePath(folder, name).u8string();
+WeightFiles FindWeights(const std::string& folder) {
+  WeightFiles found{IsFile(FilePath(folder, "model.safetensors")) ||
+                        IsFile(FilePath(folder, "model.safetensors.index.json")),
+                    ""};
+  for (const char* name : {"onnx/model.onnx", "model.onnx"}) {
+    if (IsFile(FilePath(folder, name))) found.exported = FilePath(folder, name).u8string();
   }
-  return "";
+  if (!found.safetensors && found.exported.empty()) {
+    throw Error(ErrorCode::kModelNotFound,
+                "the model folder " + folder +
+                    " has no weights: model.safetensors, model.safetensors.index.json, model.onnx and "
+                    "onnx/model.onnx were "
+                    "looked for; pytorch_model.bin is not read (save with safe_serialization=True)");
+  }
+  if (found.safetensors && !IsFile(FilePath(folder, "config.json"))) {
+    throw Error(ErrorCode::kModelNotFound, "the model folder " + folder + " has no config.json");
+  }
+  return found;
 }
 
 }  // namespace crossrank

@@ -25,8 +25,12 @@ void RequireFolder(const std::string& folder);
 
 TokenizerConfig ReadTokenizerConfig(const std::string& folder);
 
-bool HasSafetensors(const std::string& folder);
-// Path of an exported graph, or empty.
-std::string FindExported(const std::string& folder);
+struct WeightFiles {
+  bool safetensors;      // beside a config.json: our own graph, where we know the architecture
+  std::string exported;  // path of an exported graph, or empty
+};
+
+// Throws kModelNotFound where there is neither, or no config.json to the safetensors.
+WeightFiles FindWeights(const std::string& folder);
 
 }  // namespace crossrank

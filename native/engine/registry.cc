@@ -83,13 +83,17 @@ void EngineRegistry::EnsureLoaded(const EngineHandle& handle, Lock& lock, const 
       attempt = slot->attempt;
     }
   };
+  const auto leave = [&] {
+    slot->callers--;
+    changed_.notify_all();  // it may be idle now
+  };
   try {
     wait();
   } catch (...) {
-    slot->callers--;
+    leave();
     throw;
   }
-  slot->callers--;
+  leave();
 }
 
 EngineInfo EngineRegistry::Info(const EngineHandle& handle) {
@@ -221,7 +225,8 @@ void EngineRegistry::WarmUp(EngineHandle& handle, Cancellation& cancellation) {
   } catch (const std::future_error&) {
     error = DisposedDuringCall();
   } catch (...) {
-    error = CurrentError();
+    // a run that Stop has ended, among others
+    error = handle.closing.cancelled() ? DisposedDuringCall() : CurrentError();
   }
   engine.reset();
   {
@@ -235,28 +240,37 @@ void EngineRegistry::WarmUp(EngineHandle& handle, Cancellation& cancellation) {
 }
 
 void EngineRegistry::Close(EngineHandle& handle) {
-  const std::shared_ptr<EngineSlot> slot = handle.slot;
+  EngineSlot& slot = *handle.slot;
   std::vector<EngineSlot::Waiting> waiting;
   std::vector<std::shared_ptr<Request>> submitted;
   std::shared_ptr<Engine> engine;
-  std::shared_ptr<LoadAttempt> unwanted;
   handle.closing.Cancel();
   {
     Lock lock(mutex_);
-    if (slot->holders.erase(&handle) == 0) return;
-    waiting = TakeWaiting(*slot, &handle);
+    if (std::exchange(handle.closed, true)) return;
+    waiting = TakeWaiting(slot, &handle);
     changed_.wait(lock, [&] { return handle.submitting == 0; });
     for (const auto& [request, weak] : handle.requests) {
       if (std::shared_ptr<Request> shared = weak.lock()) submitted.push_back(std::move(shared));
     }
-    engine = slot->engine;
-    if (slot->state == EngineSlot::State::kLoading && !slot->wanted()) unwanted = slot->attempt;
+    engine = slot.engine;
+  }
+  for (const EngineSlot::Waiting& each : waiting) Answer(*each.request, DisposedDuringCall());
+  for (const auto& request : submitted) {
+    if (engine) engine->Cancel(request, CancelReason::kClosed);
+  }
+  engine.reset();  // before the housekeeper may take it for the last
+  std::shared_ptr<LoadAttempt> unwanted;
+  {
+    const Lock lock(mutex_);
+    slot.holders.erase(&handle);
+    if (slot.state == EngineSlot::State::kLoading && !slot.wanted()) unwanted = slot.attempt;
     changed_.notify_all();
   }
-  if (unwanted) unwanted->cancellation.Cancel();
-  for (const EngineSlot::Waiting& each : waiting) Answer(*each.request, DisposedDuringCall());
-  if (!engine) return;
-  for (const auto& request : submitted) engine->Cancel(request, CancelReason::kClosed);
+  if (!unwanted) return;
+  unwanted->cancellation.Cancel();
+  Lock lock(mutex_);
+  changed_.wait(lock, [&] { return unwanted->ended; });
 }
 
 void EngineRegistry::WaitUntilGone(EngineHandle& handle, Cancellation& cancellation) {
@@ -287,6 +301,7 @@ void EngineRegistry::Stop() {
     attempts = attempts_;
     changed_.notify_all();
   }
+  stop_.Cancel();
   for (const auto& attempt : attempts) attempt->cancellation.Cancel();
   for (const EngineSlot::Waiting& each : waiting) Answer(*each.request, DisposedDuringCall());
   for (const auto& engine : engines) engine->Stop();

@@ -21,18 +21,18 @@
 //
 // Why every exit is safe:
 // - An environment that ends (a worker, or the main thread) closes its handles and cancels its own waits. It
-//   does not wait for loads and unloads: these threads know nothing of environments.
+//   waits for the loads that nobody else wants to end, lest the process exit while ONNX Runtime is being
+//   opened, which no handler could see. It does not wait for unloading: that knows nothing of environments.
 // - A process that exits calls Stop before static memory of ONNX Runtime is destroyed (ExitHandler says how).
 //   Every step of a load ends soon after it is cancelled: packing polls between rows, ONNX Runtime between
-//   initializers (from 1.22 on), a run ends at the next operator. Only the tokenizer's parse goes on, on a
-//   thread of its own that is left behind: it uses memory that it owns and the code of the addon's library,
-//   which stays loaded (addon/pin.h).
+//   initializers (from 1.22 on; an older one creates its session to the end), a run ends at the next
+//   operator. Only a tokenizer's parse, and the freeing of one, goes on, on a thread of its own that is left
+//   behind: it uses memory that it owns and the code of the addon's library, which stays loaded
+//   (addon/pin.h).
 // - The registry itself is never destroyed.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
-#include <limits>
 #include <list>
 #include <map>
 #include <memory>
@@ -116,6 +116,7 @@ class EngineRegistry {
   bool stopping_ = false;
 
   std::mutex stop_mutex_;  // one Stop at a time
+  Cancellation stop_;      // for what Stop does not wait for
 };
 
 }  // namespace crossrank

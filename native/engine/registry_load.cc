@@ -16,7 +16,7 @@ std::string Megabytes(size_t bytes) {
 Error OverBudget(const EngineSlot& slot, const MemoryEstimate& estimate, size_t in_use, size_t budget) {
   const std::string own =
       "the model in " + slot.load.folder + " needs about " + Megabytes(estimate.total()) + " of memory";
-  if (in_use == 0) {
+  if (estimate.total() > budget) {
     return Error(ErrorCode::kMemory,
                  own + ", and memoryBudget is " + Megabytes(budget) +
                      "; raise it, use fewer threads, or load a smaller model or a lower precision");

@@ -3,6 +3,7 @@
 // belongs to no environment: the one whose timer it was may have ended, and another may be busy.
 #include <utility>
 
+#include "common/left_behind.h"
 #include "common/memory.h"
 #include "engine/registry.h"
 
@@ -62,8 +63,18 @@ void EngineRegistry::Unload(const std::shared_ptr<EngineSlot>& slot, Lock& lock)
   std::shared_ptr<Engine> engine = std::move(slot->engine);
   lock.unlock();
   engine->Stop();
+  std::shared_ptr<const Tokenizer> tokenizer = engine->model().shared_tokenizer();
   engine.reset();
-  ReturnFreedMemory();
+  try {
+    // Freeing a large vocabulary takes 0.1 s of Rust code alone: a process that exits does not wait for it.
+    LeftBehind<bool>([last = std::move(tokenizer)]() mutable {
+      last.reset();
+      ReturnFreedMemory();
+      return true;
+    }).Wait(stop_);
+  } catch (...) {
+    // stopped; or there is no thread to be had, and it has been freed here
+  }
   lock.lock();
   slot->state = EngineSlot::State::kUnloaded;
   slot->memory.reset();
