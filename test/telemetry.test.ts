@@ -37,7 +37,8 @@ describe('stats()', () => {
       { scores: 'sigmoid' },
     );
     const expected = new Array<number>(20).fill(0);
-    for (const score of scores) expected[Math.floor(score * 20)] = (expected[Math.floor(score * 20)] ?? 0) + 1;
+    for (const score of scores)
+      expected[Math.floor(score * 20)] = (expected[Math.floor(score * 20)] ?? 0) + 1;
     expect(model.stats().scores).toEqual(expected);
   });
 
@@ -96,7 +97,7 @@ describe('diagnostics channels', () => {
     expect(first).toMatchObject({ method: 'rerank', model: fixture('bert'), pairs: 3, priority: 'bulk' });
     expect((first as { result: unknown }).result).toBe(answer);
     expect(heard.at(-1)?.[1]).toMatchObject({ method: 'predict', pairs: 1, priority: 'interactive' });
-    expect((heard.at(-1)?.[1] as { result: unknown }).result).toBe(scores);
+    expect((heard.at(-1) as [string, { result: unknown }])[1].result).toBe(scores);
   });
 
   test('tell of calls that fail', async () => {

@@ -1,10 +1,11 @@
 import { basename } from 'node:path';
+import type { RerankerInfo } from '../info';
 import type { Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
 import type { RunningPrecision } from '../precision/scorer';
 import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../precision/verify';
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
-import { Reranker, type RerankerInfo } from '../reranker';
+import { Reranker } from '../reranker';
 import { usableProcessors } from '../threads';
 import { chooseAuto, chooseSetting, isSame } from './choose';
 import {

@@ -42,10 +42,10 @@ export class CallTimes {
   readonly #compute = new RollingHistogram();
   readonly #total = new RollingHistogram();
 
-  record(times: { queueMs: number; computeMs: number; totalMs: number }): void {
-    this.#queue.record(times.queueMs);
-    this.#compute.record(times.computeMs);
-    this.#total.record(times.totalMs);
+  record({ queueMs, computeMs }: { queueMs: number; computeMs: number }, totalMs: number): void {
+    this.#queue.record(queueMs);
+    this.#compute.record(computeMs);
+    this.#total.record(totalMs);
   }
 
   summary(): RerankerStats['latencyMs'] {

@@ -41,7 +41,7 @@ struct EngineOptions {
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
   size_t max_queued_tokens = 0;     // 0: about ten seconds of work
   ScoreCache::Limits cache{};       // max_bytes 0: nothing is kept
-  int nice = 0;  // see LowerThreadPriority
+  int nice = 0;                     // see LowerThreadPriority
   // In place of the model's: for tests of runs that fail, wait or are counted.
   std::shared_ptr<ScoringSession> session{};
 

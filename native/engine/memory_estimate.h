@@ -24,8 +24,8 @@ struct MemoryEstimate {
   size_t total() const { return weights.bytes + tokenizer.bytes + lanes + loading; }
 };
 
-// An upper bound within reason: 1.3 to 2.1 times what models of 40 to 560 M parameters were measured to take
-// at most, from resident memory (test/memory-budget.test.ts). Reads
+// An upper bound within reason: 1.1 to 3 times what models of 23 to 560 M parameters were measured to take at
+// most (test/memory-budget.test.ts); what does not depend on the weights counts most in small ones. Reads
 // config.json and the headers of the weights; throws what Model::Load would throw for them.
 MemoryEstimate EstimateMemory(const LoadOptions& load, const EngineOptions& engine,
                               Cancellation& cancellation);
