@@ -94,7 +94,7 @@ describe('the process ends cleanly, its exit code unchanged', () => {
     const source = `
       const { Reranker } = require(${JSON.stringify(require.resolve('../lib'))});
       const documents = Array.from({ length: 100 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
+      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false, maxQueuedTokens: 1e9 }).then(async (model) => {
         require('node:worker_threads').parentPort.postMessage('loaded');
         for (;;) await model.rerank('planet', documents);
       });`;
@@ -122,7 +122,7 @@ describe('the process ends cleanly, its exit code unchanged', () => {
         const { Reranker } = require(\${JSON.stringify(library)});
         const { parentPort } = require('node:worker_threads');
         const documents = Array.from({ length: 200 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
+        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false, maxQueuedTokens: 1e9 }).then(async (model) => {
           parentPort.postMessage('loaded');
           for (;;) await model.rerank('planet', documents);
         });\`;
