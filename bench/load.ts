@@ -62,6 +62,7 @@ export async function runLoad(
       const { usage, timings } = await reranker.rerank(query, documents, {
         topK: TOP_K,
         returnDocuments: false,
+        cache: false,
       });
       result.requests++;
       result.pairs += usage.pairs;

@@ -27,6 +27,9 @@ export async function measureProducts(reranker: Reranker): Promise<ProductRate |
     maxQueuedTokens: 0,
     cacheBytes: 0,
     cacheTtlMs: 0,
+    nice: 0,
+    idleUnloadMs: null,
+    memoryBudget: null,
   });
   try {
     const { hiddenSize, intermediateSize } = engine.info();

@@ -8,6 +8,7 @@
  * - `ERR_PRECISION`: this CPU lacks what the precision needs, or the model loses too much by it.
  * - `ERR_QUEUE_FULL`: too much work waits already; the error has `queuedRequests`, `queuedTokens` and `retryAfterMs`.
  * - `ERR_TIMEOUT`: the call's `timeoutMs` passed before all pairs were scored.
+ * - `ERR_MEMORY`: the model does not fit into `memoryBudget`.
  * - `ERR_CLOSED`: the reranker has been disposed.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
@@ -20,6 +21,7 @@ export type ErrorCode =
   | 'ERR_PRECISION'
   | 'ERR_QUEUE_FULL'
   | 'ERR_TIMEOUT'
+  | 'ERR_MEMORY'
   | 'ERR_CLOSED'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';

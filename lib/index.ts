@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export { CrossrankError, type ErrorCode, type QueueDepth } from './errors';
+export type { RerankerInfo } from './info';
 export type {
   CacheOptions,
   CpuLevel,
@@ -13,10 +14,8 @@ export type {
   RerankOptions,
   ScoringOptions,
 } from './options';
-export {
-  type RankedDocument,
-  type RankedIndex,
-  Reranker,
-  type RerankerInfo,
-  type RerankResponse,
-} from './reranker';
+export { Reranker } from './reranker';
+export type { RankedDocument, RankedIndex, RerankResponse } from './response';
+export type { CallTrace, LoadTrace } from './telemetry/channels';
+export type { LatencySummary } from './telemetry/rolling-histogram';
+export type { EngineStats, RerankerStats } from './telemetry/stats';

@@ -21,7 +21,7 @@ export type OnTimeout = 'error' | 'partial' | 'inputOrder';
 
 /** How the result cache is bounded; see {@link LoadOptions.cache}. */
 export interface CacheOptions {
-  /** Memory it takes at most, in bytes; the least recently used scores go first. @defaultValue 32 MiB, some 500,000 pairs */
+  /** Memory it takes at most, in bytes; the least recently used scores go first. @defaultValue 32 MiB, some 600,000 pairs */
   maxBytes?: number;
   /** How long a score is kept, in milliseconds. @defaultValue `3_600_000`, an hour */
   ttlMs?: number;
@@ -37,13 +37,36 @@ export interface LoadOptions {
    * @defaultValue the best that the CPU has
    */
   cpu?: CpuLevel;
-  /** Engine threads. @defaultValue the processors this process may use */
+  /**
+   * Engine threads.
+   * @defaultValue the processors this process may use: its affinity, and the CPU quota of its container
+   */
   threads?: number;
+  /**
+   * How far engine threads stand back behind everything else, the event loop above all: from 0, not at all, to 19. On
+   * Linux these are steps of `nice` below the process's own, elsewhere the nearest class of threads.
+   * @defaultValue 0
+   */
+  nice?: number;
   /**
    * Tokens that one run of the model computes at most; a single longer pair runs alone.
    * @defaultValue 512 (an exported `.onnx`: 32 rows of up to 512 padded tokens)
    */
   maxTokensPerChunk?: number;
+  /**
+   * Unload the model when no call has run on it for so many milliseconds; the next call loads it again and waits for it.
+   * Rerankers that share a model (the same files and options, in any thread) keep it as long as the one that wants it
+   * longest.
+   * @defaultValue never
+   */
+  idleUnloadMs?: number;
+  /**
+   * Bytes that all loaded models of the process may hold, as estimated from their files. What does not fit is refused
+   * with `ERR_MEMORY` before it is loaded; models without a call are unloaded for it where that helps, the one that was
+   * used least recently first, and their next call loads them again. It binds the loads that name it.
+   * @defaultValue no limit
+   */
+  memoryBudget?: number;
   /**
    * Another ONNX Runtime library (1.18 or newer) than the one in the package; the environment variable
    * `CROSSRANK_ONNXRUNTIME` does the same. A process uses one.
@@ -156,12 +179,18 @@ const MAX_THREADS = 1024;
 const MAX_CHUNK_TOKENS = 1 << 20;
 const MAX_CACHE_BYTES = 2 ** 40;
 const MAX_CACHE_TTL_MS = 366 * 86_400_000;
+const MAX_NICE = 19;
+/** A year: what is longer is never. */
+const MAX_IDLE_MS = 365 * 24 * 3600 * 1000;
 
 const LOAD_OPTIONS = [
   'precision',
   'cpu',
   'threads',
   'maxTokensPerChunk',
+  'nice',
+  'idleUnloadMs',
+  'memoryBudget',
   'onnxRuntimePath',
   'specialTokens',
   'verify',
@@ -179,6 +208,9 @@ export function checkLoadOptions(options: LoadOptions): void {
   checkChoice('cpu', options.cpu, CPU_LEVELS);
   checkInteger('threads', options.threads, 1, MAX_THREADS);
   checkInteger('maxTokensPerChunk', options.maxTokensPerChunk, 1, MAX_CHUNK_TOKENS);
+  checkInteger('nice', options.nice, 0, MAX_NICE);
+  checkInteger('idleUnloadMs', options.idleUnloadMs, 0, MAX_IDLE_MS);
+  checkInteger('memoryBudget', options.memoryBudget, 1, Number.MAX_SAFE_INTEGER);
   if (options.onnxRuntimePath !== undefined && typeof options.onnxRuntimePath !== 'string') {
     throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
   }

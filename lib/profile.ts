@@ -1,10 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, homedir } from 'node:os';
+import { cpus, homedir } from 'node:os';
 import { join } from 'node:path';
 import { nativeBinding } from './native/binding';
 import type { LoadOptions } from './options';
 import type { RunningPrecision } from './precision/scorer';
+import { usableProcessors } from './threads';
 
 /**
  * What `crossrank tune` found best for a model on a machine, and `load` takes for options that its caller leaves out.
@@ -45,7 +46,7 @@ const PRECISION_NAMES: readonly string[] = ['fp32', 'bf16x3', 'bf16', 'int8', 'm
 export function thisMachine(): Machine {
   return {
     cpuModel: cpus()[0]?.model.trim() || 'unknown processor',
-    cores: availableParallelism(),
+    cores: usableProcessors(),
     level: process.env.CROSSRANK_CPU || nativeBinding().cpuFeatures(),
   };
 }

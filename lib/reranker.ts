@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { answerOf } from './call';
 import { textsOf } from './documents';
 import { CrossrankError, invalidArgument } from './errors';
+import { describe, type RerankerInfo } from './info';
 import {
   type NativeEngine,
   type NativeInfo,
@@ -14,111 +14,25 @@ import {
 } from './native/binding';
 import { packageRoot } from './native/load';
 import {
-  type CpuLevel,
   checkLoadOptions,
   checkRerankOptions,
   checkScoringOptions,
   type LoadOptions,
-  type Precision,
   type RerankOptions,
   type ScoringOptions,
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-
-/** A document's place in the answer to {@link Reranker.rerank}, without the document. */
-export interface RankedIndex {
-  /** Position in the documents that were passed in, from 0. */
-  index: number;
-  /** On the scale that the option `scores` asks for. */
-  score: number;
-  /** Whether the pair was longer than `maxLength` and the model saw only part of it. */
-  truncated: boolean;
-  /** Tokens of query and document that the model did not see. */
-  tokensLost: number;
-}
-
-/** A document's place in the answer to {@link Reranker.rerank}. */
-export interface RankedDocument<T> extends RankedIndex {
-  /** The document as it was passed in. */
-  document: T;
-}
-
-/** The answer to {@link Reranker.rerank}. */
-export interface RerankResponse<R> {
-  /** Best first; equal scores keep the order of the documents. */
-  results: R[];
-  /**
-   * Whether `timeoutMs` passed before all documents were scored, and `onTimeout` made this of it. Documents that were
-   * not scored have the score NaN.
-   */
-  degraded: boolean;
-  /** Documents that were scored: all, unless `degraded`. */
-  scored: number;
-  usage: {
-    /** (query, document) pairs of the call. */
-    pairs: number;
-    /** Of the scored pairs, those whose score was there already, or was computed for the same pair of this or another call. */
-    cached: number;
-    /** Tokens computed for this call, special tokens included. */
-    tokens: number;
-  };
-  /** Wall time in milliseconds. */
-  timings: {
-    /** From the first text taken up to the last one tokenized. */
-    tokenizeMs: number;
-    /** Waiting for a free engine thread. */
-    queueMs: number;
-    /** From the first chunk's start to the last one's end. */
-    computeMs: number;
-    /** From the call to its answer. */
-    totalMs: number;
-  };
-}
-
-/** What {@link Reranker.info} tells. */
-export interface RerankerInfo {
-  /** Folder the model was loaded from. */
-  model: string;
-  /** `model_type` of config.json, such as `'xlm-roberta'`. */
-  modelType: string;
-  /** Such as `'XLMRobertaForSequenceClassification'`; the file name of an exported graph. */
-  architecture: string;
-  /** Whether the engine wrote the graph itself and runs it without padding; false for an exported `.onnx`. */
-  packed: boolean;
-  /** Number of weights; 0 for an exported `.onnx`. */
-  parameters: number;
-  layers: number;
-  hiddenSize: number;
-  heads: number;
-  /** Scores a pair gets; a reranker has 1. */
-  labels: number;
-  /** The most tokens of a pair, special tokens included. */
-  maxLength: number;
-  /** What `scores: 'model'` does. */
-  activation: 'sigmoid' | 'identity';
-  /** That runs, after `'auto'` was resolved; `'model'`: as the exported graph was written. */
-  precision: Exclude<Precision, 'auto'> | 'model';
-  threads: number;
-  maxTokensPerChunk: number;
-  /** Path of the profile of `crossrank tune` that filled in options, or null where none did. */
-  profile: string | null;
-  kernels: {
-    /** Level of instruction sets that was chosen; see {@link LoadOptions.cpu}. */
-    level: CpuLevel;
-    /** What multiplies matrices: `'onnxruntime'` in fp32, else such as `'avx512-vnni'` or `'amx-bf16'`. */
-    linear: string;
-    /** What computes attention, such as `'avx512'` or `'avx512-bf16'`. */
-    attention: string;
-    /** What the CPU has and the operating system refuses to this process, and why. */
-    refused?: string;
-  };
-  memory: {
-    /** Bytes that the weights take: matrices as the precision keeps them, embedding tables as in the file. */
-    weights: number;
-  };
-  onnxRuntime: { version: string; path: string };
-}
+import {
+  emptyOutcome,
+  type RankedDocument,
+  type RankedIndex,
+  type RerankResponse,
+  toResults,
+} from './response';
+import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
+import { CallTimes, type RerankerStats } from './telemetry/stats';
+import { usableProcessors } from './threads';
 
 const DEFAULT_MODEL = 'crossrank-mini';
 const DEFAULT_MAX_LENGTH = 512;
@@ -136,6 +50,7 @@ export class Reranker {
   readonly #info: NativeInfo;
   readonly #profile: string | null;
   readonly #hasCache: boolean;
+  readonly #times = new CallTimes();
   #disposed: Promise<void> | undefined;
 
   private constructor(engine: NativeEngine, profile: string | null, hasCache: boolean) {
@@ -151,7 +66,7 @@ export class Reranker {
    * @param model - Path of a Hugging Face model folder: `tokenizer.json`, and `config.json` with `model.safetensors`
    * (or shards with an index), or an exported `model.onnx`. Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
    */
   static async load(model?: string, options: LoadOptions = {}): Promise<Reranker> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
@@ -159,6 +74,10 @@ export class Reranker {
     }
     checkLoadOptions(options);
     const folder = model === undefined ? defaultModelFolder() : resolve(model);
+    return traceLoad(folder, () => Reranker.#load(folder, options));
+  }
+
+  static async #load(folder: string, options: LoadOptions): Promise<Reranker> {
     const applied = await applyProfile(folder, options);
     const reranker = await Reranker.#open(folder, applied.options, applied.profile);
     if (options.verify !== true) return reranker;
@@ -181,11 +100,14 @@ export class Reranker {
       literalSpecialTokens: options.specialTokens === 'text',
       precision: options.precision ?? 'auto',
       cpu: options.cpu ?? '',
-      threads: options.threads ?? availableParallelism(),
+      threads: options.threads ?? usableProcessors(),
       maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
       maxQueuedTokens: options.maxQueuedTokens ?? 0,
       cacheBytes: cache === false ? 0 : (cache.maxBytes ?? DEFAULT_CACHE_BYTES),
       cacheTtlMs: cache === false ? 0 : (cache.ttlMs ?? DEFAULT_CACHE_TTL_MS),
+      nice: options.nice ?? 0,
+      idleUnloadMs: options.idleUnloadMs ?? null,
+      memoryBudget: options.memoryBudget ?? null,
     });
     return new Reranker(engine, profile, cache !== false);
   }
@@ -231,20 +153,17 @@ export class Reranker {
       minScore: options.minScore ?? Number.NEGATIVE_INFINITY,
       onTimeout: options.timeoutMs === undefined ? 'error' : (options.onTimeout ?? 'error'),
     } as const;
-    const outcome = await this.#run([query], texts, undefined, options, ranking, started);
-    const results = toResults(outcome, kept);
-    return {
-      results,
-      degraded: outcome.degraded,
-      scored: outcome.scored,
-      usage: { pairs: outcome.pairs, cached: outcome.cached, tokens: outcome.tokens },
-      timings: {
-        tokenizeMs: outcome.tokenizeMs,
-        queueMs: outcome.queueMs,
-        computeMs: outcome.computeMs,
-        totalMs: performance.now() - started,
-      },
-    };
+    return this.#traced('rerank', texts.length, options, async () => {
+      const outcome = await this.#run([query], texts, undefined, options, ranking, started);
+      const { degraded, scored, pairs, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      return {
+        results: toResults(outcome, kept),
+        degraded,
+        scored,
+        usage: { pairs, cached, tokens },
+        timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
+      };
+    });
   }
 
   /**
@@ -290,43 +209,35 @@ export class Reranker {
       minScore: Number.NEGATIVE_INFINITY,
       onTimeout: 'error',
     } as const;
-    const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
-    return outcome.scores;
+    return this.#traced('predict', pairs.length, options, async () => {
+      const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
+      return outcome.scores;
+    });
+  }
+
+  /**
+   * Loads the model where it has been unloaded, and runs each engine thread once with a full chunk and once with a
+   * small one, so that the first call finds memory and weights in place.
+   * @throws {@link CrossrankError} with the codes of {@link Reranker.load}, or `ERR_CLOSED`
+   */
+  async warmUp(): Promise<void> {
+    await this.#engine.warmUp();
   }
 
   /** What is loaded and how it runs. */
   info(): RerankerInfo {
-    const info = this.#info;
-    return {
-      model: info.folder,
-      modelType: info.modelType,
-      architecture: info.architecture,
-      packed: info.packed,
-      parameters: info.parameters,
-      layers: info.layers,
-      hiddenSize: info.hiddenSize,
-      heads: info.heads,
-      labels: info.labels,
-      maxLength: info.maxLength,
-      activation: info.activation,
-      precision: info.packed ? info.precision : 'model',
-      threads: info.threads,
-      maxTokensPerChunk: info.maxTokensPerChunk,
-      profile: this.#profile,
-      kernels: {
-        level: info.kernelLevel as CpuLevel,
-        linear: info.linearKernel,
-        attention: info.attentionKernel,
-        ...(info.refusedFeatures === '' ? {} : { refused: info.refusedFeatures }),
-      },
-      memory: { weights: info.weightBytes },
-      onnxRuntime: { version: info.runtimeVersion, path: info.runtimePath },
-    };
+    return describe(this.#info, this.#engine.isLoaded(), this.#profile);
+  }
+
+  /** What has been done so far, what waits, and how long calls of the last minutes took. */
+  stats(): RerankerStats {
+    return { ...this.#engine.stats(), latencyMs: this.#times.summary() };
   }
 
   /**
-   * Frees the model. Calls that are not answered yet reject with `ERR_CLOSED`, as later ones do.
-   * @returns when all native work has ended; calling it again returns the same promise
+   * Ends this reranker, and frees the model where no other holds it. Calls that are not answered yet reject with
+   * `ERR_CLOSED`, as later ones do; calls of other rerankers on the same model go on.
+   * @returns when all of its native work has ended; calling it again returns the same promise
    */
   dispose(): Promise<void> {
     this.#disposed ??= this.#engine.dispose();
@@ -340,6 +251,15 @@ export class Reranker {
 
   #lengthLimits(): { min: number; max: number } {
     return { min: this.#info.specialTokens + 2, max: this.#info.maxLength };
+  }
+
+  #traced<R>(
+    method: CallTrace['method'],
+    pairs: number,
+    { priority = 'interactive' }: ScoringOptions,
+    run: () => Promise<R>,
+  ): Promise<R> {
+    return traceCall(() => ({ method, model: this.#info.folder, pairs, priority }), run);
   }
 
   async #run(
@@ -363,36 +283,10 @@ export class Reranker {
       share: this.#hasCache && options.cache !== false,
       ...ranking,
     });
-    return await answerOf(request, documents, queryOf, options, started);
+    const outcome = await answerOf(request, documents, queryOf, options, started);
+    this.#times.record(outcome, performance.now() - started);
+    return outcome;
   }
-}
-
-function emptyOutcome(): NativeOutcome {
-  return {
-    indexes: new Uint32Array(0),
-    scores: new Float32Array(0),
-    tokensLost: new Uint32Array(0),
-    pairs: 0,
-    scored: 0,
-    cached: 0,
-    degraded: false,
-    tokens: 0,
-    tokenizeMs: 0,
-    queueMs: 0,
-    computeMs: 0,
-  };
-}
-
-function toResults<T>(
-  outcome: NativeOutcome,
-  documents: readonly T[] | undefined,
-): (RankedDocument<T> | RankedIndex)[] {
-  const { indexes = [], scores, tokensLost = [] } = outcome;
-  return Array.from(indexes, (index, rank) => {
-    const lost = tokensLost[rank] as number;
-    const place = { index, score: scores[rank] as number, truncated: lost > 0, tokensLost: lost };
-    return documents === undefined ? place : { ...place, document: documents[index] as T };
-  });
 }
 
 function defaultModelFolder(): string {

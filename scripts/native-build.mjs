@@ -11,9 +11,14 @@ const ADDON = 'crossrank.node';
 
 export const nativeTestFolder = path.join(cmakeFolder, 'native-tests');
 
-function cmakeJs(command, { buildType, arch }, ...more) {
-  const args = [packageBin('cmake-js'), command, '-d', root, '-O', cmakeFolder, '-B', buildType, '-a', arch];
+function cmakeJs(command, { buildType, arch, folder = cmakeFolder }, ...more) {
+  const args = [packageBin('cmake-js'), command, '-d', root, '-O', folder, '-B', buildType, '-a', arch];
   return [...args, ...more];
+}
+
+function cargoTarget() {
+  const folder = process.env.CROSSRANK_CARGO_TARGET_DIR ?? inRoot('build', 'cargo');
+  return `--CDCROSSRANK_CARGO_TARGET_DIR=${folder}`;
 }
 
 /** CMake keeps what it was first told: what cannot change in place makes a new build folder. */
@@ -35,13 +40,10 @@ export async function buildNative({
   run = runQuietly,
 } = {}) {
   const target = { buildType, arch };
-  const { CXX = '', CARGO = '', ONNXRUNTIME_ROOT = '', CROSSRANK_CARGO_TARGET_DIR } = process.env;
+  const { CXX = '', CARGO = '', ONNXRUNTIME_ROOT = '' } = process.env;
   removeForeignBuild(JSON.stringify({ root, ...target, CXX, CARGO, ONNXRUNTIME_ROOT }));
 
-  const options = [
-    `--CDCROSSRANK_BUILD_TESTS=${withTests ? 'ON' : 'OFF'}`,
-    `--CDCROSSRANK_CARGO_TARGET_DIR=${CROSSRANK_CARGO_TARGET_DIR ?? inRoot('build', 'cargo')}`,
-  ];
+  const options = [`--CDCROSSRANK_BUILD_TESTS=${withTests ? 'ON' : 'OFF'}`, cargoTarget()];
   if (CARGO) options.push(`--CDCROSSRANK_CARGO=${CARGO}`);
   // `cmake-js compile` would answer a compile error with a second, full build.
   await run('cmake configure', process.execPath, cmakeJs('configure', target, ...options));
@@ -50,6 +52,17 @@ export async function buildNative({
   const addon = [path.join(cmakeFolder, buildType, ADDON), path.join(cmakeFolder, ADDON)].find(fs.existsSync);
   if (!addon) throw new Error(`the build ended well but made no ${ADDON} in ${cmakeFolder}`);
   return addon;
+}
+
+/** Builds the executables of test/native alone, with `-fsanitize=flags`; returns their folder. */
+export async function buildSanitized(name, flags) {
+  const folder = inRoot('build', `sanitize-${name}`);
+  const target = { buildType: 'RelWithDebInfo', arch: process.arch, folder };
+  const options = ['--CDCROSSRANK_BUILD_TESTS=ON', `--CDCROSSRANK_SANITIZE=${flags}`, cargoTarget()];
+  await runQuietly('cmake configure', process.execPath, cmakeJs('configure', target, ...options));
+  const tests = cmakeJs('build', target, '-p', '2', '-T', 'crossrank_native_tests');
+  await runQuietly('native build', process.execPath, tests);
+  return path.join(folder, 'native-tests');
 }
 
 export function installAddon(addon, folder) {

@@ -3,37 +3,13 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
 import { packageBin, runMain, runVisibly } from './commands.mjs';
 import { inRoot } from './files.mjs';
 import { nativeTestFolder } from './native-build.mjs';
-import { libraryName } from './onnxruntime.mjs';
+import { nativeTestNames, runNativeTest } from './native-tests.mjs';
 import { setup } from './setup.mjs';
 
 const jestReport = inRoot('build', 'jest-report.json');
-
-/** Runs one executable of test/native, which prints `N passed, N failed` itself. */
-function runNativeTest(file) {
-  const { stdout, stderr, status, signal, error } = spawnSync(file, {
-    encoding: 'utf8',
-    maxBuffer: 64 << 20,
-    env: { CROSSRANK_ONNXRUNTIME: inRoot('build', 'Release', libraryName()), ...process.env },
-  });
-  const closing = [...(stdout ?? '').matchAll(/(\d+) passed, (\d+) failed\s*$/gm)].at(-1);
-  const passed = closing ? Number(closing[1]) : 0;
-  let failed = closing ? Number(closing[2]) : 0;
-  // A crash, or no closing line, is a failure whatever was counted.
-  const isBroken = status !== 0 || !closing;
-  if (isBroken && failed === 0) failed = 1;
-  if (failed > 0) {
-    process.stdout.write(`${stdout ?? ''}${stderr ?? ''}`);
-    console.log(`${path.basename(file)}: ${error?.message ?? signal ?? `exit code ${status}`}`);
-  }
-  console.log(
-    `${failed > 0 ? 'FAIL' : 'PASS'} native ${path.basename(file)}: ${passed} passed, ${failed} failed`,
-  );
-  return { passed, failed };
-}
 
 /** The unit tests of the Rust crate, broken files among them. */
 function runRustTests() {
@@ -52,12 +28,7 @@ function runRustTests() {
 }
 
 function runNativeTests() {
-  const sources = fs.existsSync(inRoot('test', 'native')) ? fs.readdirSync(inRoot('test', 'native')) : [];
-  const suffix = process.platform === 'win32' ? '.exe' : '';
-  return sources
-    .filter((name) => name.endsWith('_test.cc'))
-    .sort()
-    .map((name) => runNativeTest(path.join(nativeTestFolder, name.replace(/\.cc$/, suffix))));
+  return nativeTestNames().map((name) => runNativeTest(nativeTestFolder, name));
 }
 
 function runJest(args) {

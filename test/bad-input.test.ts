@@ -64,6 +64,27 @@ test.each<[string, Wrong[], string | RegExp]>([
   ['an unknown option', ['q', ['d'], { top_k: 3 }], /Unknown option "top_k"; known are .*topK/],
   ['options that are no object', ['q', ['d'], 5], 'Expected an object for options'],
   ['returnDocuments that is no boolean', ['q', ['d'], { returnDocuments: 'yes' }], 'returnDocuments'],
+  [
+    'a negative timeoutMs',
+    ['q', ['d'], { timeoutMs: -1 }],
+    'Expected a positive number of milliseconds for timeoutMs but received -1 of type number',
+  ],
+  ['timeoutMs 0', ['q', ['d'], { timeoutMs: 0 }], 'timeoutMs'],
+  ['timeoutMs NaN', ['q', ['d'], { timeoutMs: Number.NaN }], 'timeoutMs'],
+  ['an infinite timeoutMs', ['q', ['d'], { timeoutMs: Number.POSITIVE_INFINITY }], 'timeoutMs'],
+  ['timeoutMs as a string', ['q', ['d'], { timeoutMs: '50' }], 'timeoutMs'],
+  [
+    'a controller for a signal',
+    ['q', ['d'], { signal: new AbortController() }],
+    'Expected an AbortSignal for signal',
+  ],
+  ['an unknown onTimeout', ['q', ['d'], { onTimeout: 'ignore' }], "'error', 'partial', 'inputOrder'"],
+  ['an unknown priority', ['q', ['d'], { priority: 'high' }], "'interactive', 'bulk'"],
+  [
+    'cache of a call that is no boolean',
+    ['q', ['d'], { cache: { ttlMs: 5 } }],
+    'Expected a boolean for cache',
+  ],
 ])('rerank refuses %s', async (_, args, message) => {
   await expectRefused(
     rerank(...args),
@@ -85,6 +106,8 @@ test.each<[string, Wrong[], RegExp]>([
     /pairs\[1\]/,
   ],
   ['an option of rerank', [[['q', 'd']], { topK: 1 }], /Unknown option "topK"/],
+  ['onTimeout', [[['q', 'd']], { onTimeout: 'partial' }], /Unknown option "onTimeout"/],
+  ['timeoutMs NaN', [[['q', 'd']], { timeoutMs: Number.NaN }], /timeoutMs/],
 ])('predict refuses %s', async (_, args, message) => {
   await expectRefused(predict(...args), message);
 });
@@ -100,6 +123,15 @@ test.each<[string, Wrong[], RegExp]>([
   ['a runtime path that is no string', [undefined, { onnxRuntimePath: 1 }], /onnxRuntimePath/],
   ['verify that is no boolean', [undefined, { verify: 'yes' }], /Expected a boolean for verify/],
   ['profile that is no boolean', [undefined, { profile: 1 }], /Expected a boolean for profile/],
+  ['maxQueuedTokens 0', [undefined, { maxQueuedTokens: 0 }], /maxQueuedTokens/],
+  ['cache true', [undefined, { cache: true }], /Expected false or an object for cache but received true/],
+  [
+    'an unknown cache option',
+    [undefined, { cache: { ttl: 5 } }],
+    /Unknown option "ttl"; known are maxBytes, ttlMs/,
+  ],
+  ['cache.maxBytes 0', [undefined, { cache: { maxBytes: 0 } }], /cache.maxBytes/],
+  ['cache.ttlMs NaN', [undefined, { cache: { ttlMs: Number.NaN } }], /cache.ttlMs/],
   ['an unknown reading of special tokens', [undefined, { specialTokens: 'no' }], /specialTokens/],
 ])('load refuses %s', async (_, args, message) => {
   await expectRefused((Reranker.load as Wrong)(...args), message);

@@ -233,7 +233,8 @@ describe('model.safetensors', () => {
       const tensor = tensors.get(name);
       if (tensor) tensors.set(name, fromFloats(floats(tensor).fill(Number.NaN), tensor.shape));
     });
-    await using model = await Reranker.load(folder, { precision: 'fp32' });
+    // Kernels of ours refuse such a weight when they pack it; ONNX Runtime's do not look.
+    await using model = await Reranker.load(folder, { precision: 'fp32', cpu: 'generic' });
     await expect(model.rerank('planet', ['one', 'two'])).rejects.toMatchObject({
       code: 'ERR_MODEL_INVALID',
       message: expect.stringContaining(folder),

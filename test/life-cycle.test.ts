@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { Reranker } from '../lib';
-import { runChild, runJson } from './support/child';
+import { runJson } from './support/child';
+import { ENDINGS, EXIT_CODE, endDuring, STEPS, twoAtATime } from './support/exits';
 import { DEFAULT_MODEL, fixture } from './support/models';
 
 describe('dispose', () => {
@@ -15,7 +16,7 @@ describe('dispose', () => {
   });
 
   test('ends calls that are not answered yet, each once', async () => {
-    const model = await Reranker.load(undefined, { cache: false });
+    const model = await Reranker.load(undefined, { cache: false, maxQueuedTokens: 1e9 });
     const documents = Array.from({ length: 300 }, (_, i) => `document ${i} ${'about planets '.repeat(20)}`);
     const calls = Array.from({ length: 5 }, () => model.rerank('planet', documents));
     const settled = Promise.allSettled(calls);
@@ -47,58 +48,53 @@ describe('dispose', () => {
   });
 });
 
-const BUSY = `
-const documents = Array.from({ length: 400 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-const start = async () => {
-  const model = await Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false });
-  const call = model.rerank('planet', documents);
-  return { model, call };
-};
-`;
+describe('the process ends cleanly, its exit code unchanged', () => {
+  jest.setTimeout(60_000);
 
-describe('the process ends cleanly', () => {
-  function expectExit(script: string, code: number): void {
-    const { status, signal, stderr } = runChild(BUSY + script);
-    expect({ status, signal, stderr: code === 1 ? '' : stderr }).toEqual({
-      status: code,
-      signal: null,
-      stderr: '',
+  // Fractions of the step's own time, which is measured first: a race has to be met, wherever it is.
+  const POINTS = [0, 0.2, 0.6];
+
+  describe.each(STEPS)('during %s', (step) => {
+    let stepMs: number;
+
+    beforeAll(async () => {
+      const whole = await endDuring(step, 'return', 0, DEFAULT_MODEL);
+      stepMs = whole.stepMs ?? Number.NaN;
+      expect(whole).toMatchObject({ status: EXIT_CODE, signal: null, stderr: '' });
     });
-  }
 
-  test.each<[string, string, number]>([
-    ['when nothing is left to do', 'start().then(async ({ call }) => { await call; });', 0],
-    ['without dispose or await', 'start();', 0],
-    [
-      'by an uncaught exception during a run',
-      'start().then(() => { setTimeout(() => { throw new Error("on purpose"); }, 20); });',
-      1,
-    ],
-    ['by an unhandled rejection after dispose', 'start().then(({ model }) => { model.dispose(); });', 1],
-  ])('%s', (_, script, code) => {
-    for (let round = 0; round < 3; round++) expectExit(script, code);
+    test.each(ENDINGS.filter((ending) => ending !== 'return'))('by %s', async (ending) => {
+      const exits = await twoAtATime(
+        POINTS.map((point) => () => endDuring(step, ending, point * stepMs, DEFAULT_MODEL)),
+      );
+      for (const { status, signal, stderr } of exits) {
+        const thrown = ending === 'throw';
+        expect({ status, signal }).toEqual({ status: thrown ? 1 : EXIT_CODE, signal: null });
+        // Node's own report of the exception, and nothing from native code.
+        const lines = stderr
+          .split('\n')
+          .filter((line) => !/^ +at |exit-child|^Node.js |^ *[\^]?$/.test(line));
+        expect(lines).toEqual(
+          thrown ? [expect.stringContaining('throw new Error'), 'Error: on purpose'] : [],
+        );
+      }
+    });
   });
 
-  // Loading opens ONNX Runtime, parses the tokenizer and builds the session side by side; an exit may come at any point.
-  const delays = [0, 1, 3, 6, 10, 20, 40, 80, 160];
-
-  test('by process.exit at any point of a load', () => {
-    for (const delay of delays) expectExit(`start(); setTimeout(() => process.exit(7), ${delay});`, 7);
-  });
-
-  // reallyExit is what process.exit ends in; without the 'exit' event it stands for native code that calls exit().
-  test.each(['exit', 'reallyExit'])('by process.%s at any point of a run', (exit) => {
-    for (const delay of delays) {
-      const leave = `setTimeout(() => process.${exit}(7), ${delay})`;
-      expectExit(`start().then(({ call }) => { call.catch(() => {}); ${leave}; });`, 7);
-    }
+  // Where exit() once met static memory of ONNX Runtime that was being made, at 20 to 45 ms.
+  test('by exit() of native code while ONNX Runtime is opened', async () => {
+    const moments = Array.from({ length: 14 }, (_, i) => i * 5);
+    const exits = await twoAtATime(
+      moments.map((afterMs) => () => endDuring('load', 'reallyExit', afterMs, DEFAULT_MODEL)),
+    );
+    for (const exit of exits) expect(exit).toMatchObject({ status: EXIT_CODE, signal: null, stderr: '' });
   });
 
   test('when workers alone have loaded the addon, and while they run', () => {
     const source = `
       const { Reranker } = require(${JSON.stringify(require.resolve('../lib'))});
       const documents = Array.from({ length: 100 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
+      Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false, maxQueuedTokens: 1e9 }).then(async (model) => {
         require('node:worker_threads').parentPort.postMessage('loaded');
         for (;;) await model.rerank('planet', documents);
       });`;
@@ -126,7 +122,7 @@ describe('the process ends cleanly', () => {
         const { Reranker } = require(\${JSON.stringify(library)});
         const { parentPort } = require('node:worker_threads');
         const documents = Array.from({ length: 200 }, (_, i) => 'document ' + i + ' about planets'.repeat(20));
-        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false }).then(async (model) => {
+        Reranker.load(${JSON.stringify(DEFAULT_MODEL)}, { cache: false, maxQueuedTokens: 1e9 }).then(async (model) => {
           parentPort.postMessage('loaded');
           for (;;) await model.rerank('planet', documents);
         });\`;

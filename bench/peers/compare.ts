@@ -34,14 +34,21 @@ interface Bench {
 }
 
 /** All contenders on the same model and texts. Those that cannot take part are listed with the reason. */
-export async function comparePeers(options: PeersOptions, progress: Progress): Promise<PeersResult> {
+export async function comparePeers(
+  options: PeersOptions,
+  progress: Progress,
+  say: (line: string) => void,
+): Promise<PeersResult> {
   progress.show('preparing model and texts', 0);
   const { model: folder, shape, documents } = options;
   const chosen = chooseModel({ model: folder, shape: folder === undefined ? shape : undefined });
   const source = chosen.folder as string;
   const readable = readableByPeers(source, () => join(cacheOf(source), 'expanded'));
   const texts = await peerTexts(readable, options);
-  const model = new PreparedModel(readable, texts.sets);
+  const model = new PreparedModel(readable, texts.sets, (line) => {
+    progress.clear();
+    say(line);
+  });
   const reference = await model.reference();
   const bench: Bench = {
     ...{ options, progress, model, texts, reference },

@@ -12,10 +12,11 @@ async function main(args: readonly string[]): Promise<void> {
     console.log(USAGE);
     return;
   }
-  if (options.install) await installPeers((line) => console.error(line));
+  const say = (line: string): void => console.error(line);
+  if (options.install) await installPeers(say);
   // Alone, it is all that was asked for.
   if (options.install && args.length === 1) return;
-  const result = await comparePeers(options, new Progress());
+  const result = await comparePeers(options, new Progress(), say);
   console.log(peersReport(result));
   if (options.json !== undefined)
     writeNamed('json', options.json, `${JSON.stringify(result, undefined, 2)}\n`);

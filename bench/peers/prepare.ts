@@ -33,11 +33,13 @@ export function cacheOf(source: string): string {
 export class PreparedModel {
   readonly #source: string;
   readonly #texts: readonly TextSet[];
+  readonly #say: (line: string) => void;
 
-  /** `source` is a folder that transformers reads. */
-  constructor(source: string, texts: readonly TextSet[]) {
+  /** `source` is a folder that transformers reads; `say` hears of conversions, which take minutes where models are large. */
+  constructor(source: string, texts: readonly TextSet[], say: (line: string) => void) {
     this.#source = source;
     this.#texts = texts;
+    this.#say = say;
   }
 
   /** @throws Error with the tool's own last line */
@@ -61,6 +63,7 @@ export class PreparedModel {
     mkdirSync(cache, { recursive: true });
     const textsFile = join(cache, `texts-${hash}.json`);
     writeFileSync(textsFile, texts);
+    this.#say(`${basename(this.#source)}: ${kind}, once for this model and these texts ...`);
     const partial = `${target}.partial-${process.pid}`;
     try {
       await run(convertCommand(kind, this.#source, partial, textsFile));

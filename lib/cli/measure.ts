@@ -46,11 +46,12 @@ export async function measureAll(
 /** Measures a loaded model, after a warm-up that pages its memory in. */
 export async function pairsPerSecond(reranker: Reranker, workload: Workload): Promise<number> {
   const { query, documents, maxLength } = workload;
+  const options = { maxLength, returnDocuments: false, cache: false } as const;
   const warmUp = documents.slice(0, WARM_UP_DOCUMENTS * reranker.info().threads);
-  await reranker.rerank(query, warmUp, { maxLength, returnDocuments: false });
+  await reranker.rerank(query, warmUp, options);
   const started = performance.now();
   for (let pairs = 0; ; ) {
-    await reranker.rerank(query, documents, { maxLength, returnDocuments: false });
+    await reranker.rerank(query, documents, options);
     pairs += documents.length;
     const elapsedMs = performance.now() - started;
     if (elapsedMs >= VISIT_MS) return (pairs / elapsedMs) * 1000;

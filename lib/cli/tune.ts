@@ -1,11 +1,12 @@
-import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
+import type { RerankerInfo } from '../info';
 import type { Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
 import type { RunningPrecision } from '../precision/scorer';
 import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../precision/verify';
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
-import { Reranker, type RerankerInfo } from '../reranker';
+import { Reranker } from '../reranker';
+import { usableProcessors } from '../threads';
 import { chooseAuto, chooseSetting, isSame } from './choose';
 import {
   type Range,
@@ -64,7 +65,7 @@ function readArguments(args: readonly string[]): Arguments {
 
 /** Powers of two, and all. */
 function defaultThreads(): number[] {
-  const all = availableParallelism();
+  const all = usableProcessors();
   const threads = [all];
   for (let power = 1; power < all; power *= 2) threads.push(power);
   return threads.sort((a, b) => a - b);
@@ -113,7 +114,6 @@ export async function tune(args: readonly string[]): Promise<number> {
           threads,
           maxTokensPerChunk,
           profile: false,
-          cache: false,
         }),
       probe.workload,
       (each, done) =>
@@ -146,12 +146,16 @@ const VERIFY_SHARE = 0.1;
 
 async function look({ model, documents, length }: Arguments): Promise<Probe> {
   const started = performance.now();
-  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false, cache: false });
+  await using reranker = await Reranker.load(model, { precision: 'auto', profile: false });
   const loadMs = performance.now() - started;
   const workload = await makeWorkload(reranker, documents, length);
   const { query, maxLength } = workload;
   const rate = await pairsPerSecond(reranker, workload);
-  const { usage } = await reranker.rerank(query, workload.documents, { maxLength, returnDocuments: false });
+  const { usage } = await reranker.rerank(query, workload.documents, {
+    maxLength,
+    returnDocuments: false,
+    cache: false,
+  });
   return {
     info: reranker.info(),
     workload,

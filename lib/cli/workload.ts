@@ -43,11 +43,12 @@ function compose(tokens: readonly number[], first: number, wanted: number): stri
 
 /** What the model sees of each text, and what it loses when all are cut short. */
 async function countTokens(reranker: Reranker, texts: readonly string[]): Promise<number[]> {
-  const { usage } = await reranker.rerank('a', ['']);
+  const { usage } = await reranker.rerank('a', [''], { cache: false });
   const { results } = await reranker.rerank('a', texts, {
     maxLength: usage.tokens + KEPT_TOKENS,
     truncate: 'document',
     returnDocuments: false,
+    cache: false,
   });
   const counts = new Array<number>(texts.length);
   for (const { index, tokensLost } of results) counts[index] = KEPT_TOKENS + tokensLost;

@@ -1,12 +1,14 @@
+import { isMainThread } from 'node:worker_threads';
 import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
 import type { OnTimeout, Precision } from '../options';
+import type { EngineStats } from '../telemetry/stats';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
 export interface NativeBinding {
   setErrorClass(errorClass: new (code: ErrorCode, message: string, details: QueueDepth) => Error): void;
-  /** Ends all native work of this thread and waits for it. */
-  stopWork(): void;
+  /** Ends the native work of this thread, or of the whole process, for good and waits for it. */
+  stopWork(ofProcess: boolean): void;
   cpuFeatures(): string;
   load(options: NativeLoadOptions): Promise<NativeEngine>;
   Request: new (
@@ -32,6 +34,11 @@ export interface NativeLoadOptions {
   /** 0: nothing is kept */
   cacheBytes: number;
   cacheTtlMs: number;
+  nice: number;
+  /** null: never */
+  idleUnloadMs: number | null;
+  /** In bytes; null: none */
+  memoryBudget: number | null;
 }
 
 export interface NativeInfo {
@@ -64,6 +71,10 @@ export interface NativeInfo {
 
 export interface NativeEngine {
   info(): NativeInfo;
+  stats(): EngineStats;
+  /** Whether the model is in memory; not after dispose. */
+  isLoaded(): boolean;
+  warmUp(): Promise<void>;
   /**
    * Multiply-adds a second of matrices of the model's sizes and precision, and nothing else, on as many threads as the
    * model has: what the bench compares the whole with.
@@ -119,8 +130,9 @@ function addon(): { binding: NativeBinding; addonPath: string } {
     const native = binding as NativeBinding;
     loaded = { binding: native, addonPath };
     native.setErrorClass(CrossrankError);
-    // process.exit() runs static destructors of native libraries while our threads may be at work in them.
-    process.once('exit', () => native.stopWork());
+    // process.exit() runs static destructors of native libraries while our threads may be at work in them. The main
+    // thread's exit is the process's.
+    process.once('exit', () => native.stopWork(isMainThread));
   }
   return loaded;
 }

@@ -3,6 +3,7 @@
 
 #include "addon/engine_object.h"
 #include "addon/environment.h"
+#include "addon/pin.h"
 #include "addon/request_object.h"
 #include "kernels/kernels.h"
 
@@ -14,9 +15,10 @@ Napi::Value SetErrorClass(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// For 'exit' of the process, which tears down no environment.
+// stopWork(ofProcess): for 'exit', which tears down no environment
 Napi::Value StopWork(const Napi::CallbackInfo& info) {
   Environment::Of(info.Env()).StopWork();
+  if (info[0].As<Napi::Boolean>().Value()) EngineRegistry::Get().Stop();
   return info.Env().Undefined();
 }
 
@@ -25,6 +27,7 @@ Napi::Value CpuFeatures(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  PinLibrary();
   Environment::Create(env);
   EngineObject::Define(env, exports);
   RequestObject::Define(env, exports);

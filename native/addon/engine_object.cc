@@ -4,6 +4,8 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "addon/stats_value.h"
+#include "engine/exit_handler.h"
 #include "runtime/product_rate.h"
 
 namespace crossrank::addon {
@@ -13,35 +15,44 @@ const char* ActivationName(ScoreActivation activation) {
   return activation == ScoreActivation::kSigmoid ? "sigmoid" : "identity";
 }
 
+Error Disposed() { return Error(ErrorCode::kClosed, "the reranker has been disposed"); }
+
+// A number where there is a limit, null where there is none.
+template <class T>
+T Limit(const Napi::Object& options, const char* name, T none) {
+  return options.Get(name).IsNull() ? none : T(Size(options, name));
+}
+
 }  // namespace
 
 void EngineObject::Define(Napi::Env env, Napi::Object exports) {
-  const Napi::Function engine_class =
-      DefineClass(env, "Engine",
-                  {InstanceMethod<&EngineObject::Info>("info"),
-                   InstanceMethod<&EngineObject::MeasureProducts>("measureProducts"),
-                   InstanceMethod<&EngineObject::Dispose>("dispose")});
+  const Napi::Function engine_class = DefineClass(
+      env, "Engine",
+      {InstanceMethod<&EngineObject::Info>("info"), InstanceMethod<&EngineObject::IsLoaded>("isLoaded"),
+       InstanceMethod<&EngineObject::Stats>("stats"), InstanceMethod<&EngineObject::WarmUp>("warmUp"),
+       InstanceMethod<&EngineObject::MeasureProducts>("measureProducts"),
+       InstanceMethod<&EngineObject::Dispose>("dispose")});
   Environment::Of(env).SetEngineClass(engine_class);
   exports.Set("load", Napi::Function::New<&EngineObject::Load>(env, "load"));
 }
 
-// Called by Load alone, with the engine as an External.
+// Called by Load alone, with the handle as an External.
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
   const Napi::Env env = info.Env();
   if (info.Length() != 1 || !info[0].IsExternal()) throw Napi::TypeError::New(env, "use load()");
-  engine_ = *info[0].As<Napi::External<std::shared_ptr<Engine>>>().Data();
+  handle_ = *info[0].As<Napi::External<std::shared_ptr<EngineHandle>>>().Data();
   environment_ = Environment::Shared(env);
-  Environment::Of(env).Adopt(engine_);
 }
 
 // A finalizer must not wait for the lanes.
 EngineObject::~EngineObject() {
   const auto environment = environment_.lock();
-  if (engine_ && environment) environment->Retire(std::move(engine_), nullptr);
+  if (handle_ && environment) environment->Retire(handle_, nullptr);
 }
 
 Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  StopAtExitOfMainThread();
   const auto js = info[0].As<Napi::Object>();
   LoadOptions load;
   load.folder = Text(js, "folder");
@@ -56,23 +67,27 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   engine_options.max_queued_tokens = Size(js, "maxQueuedTokens");
   engine_options.cache.max_bytes = Size(js, "cacheBytes");
   engine_options.cache.time_to_live = std::chrono::milliseconds(Size(js, "cacheTtlMs"));
-  return Environment::Of(env).Promise(env, [load, engine_options]() -> std::function<Napi::Value(Napi::Env)> {
-    const auto model = Model::Load(load);
-    Environment::StopWorkAtExit();
-    auto engine = std::make_shared<Engine>(model, engine_options);
-    return [engine](Napi::Env env) -> Napi::Value {
-      auto handle = engine;
-      return Environment::Of(env).engine_class().New(
-          {Napi::External<std::shared_ptr<Engine>>::New(env, &handle)});
-    };
-  });
+  engine_options.nice = static_cast<int>(Size(js, "nice"));
+  HolderOptions holder;
+  holder.idle_unload = Limit(js, "idleUnloadMs", HolderOptions::kNever);
+  holder.memory_budget = Limit(js, "memoryBudget", holder.memory_budget);
+  Environment& environment = Environment::Of(env);
+  return environment.Promise(
+      env, [load, engine_options, holder, &environment]() -> std::function<Napi::Value(Napi::Env)> {
+        auto handle = EngineRegistry::Get().Acquire(load, engine_options, holder, environment.ending());
+        environment.Adopt(handle);
+        return [handle](Napi::Env env) mutable -> Napi::Value {
+          return Environment::Of(env).engine_class().New(
+              {Napi::External<std::shared_ptr<EngineHandle>>::New(env, &handle)});
+        };
+      });
 }
 
 Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!engine_)
-    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
-  const ModelInfo& model = engine_->model().info();
+  if (!handle_) throw Environment::Of(env).MakeError(env, Disposed());
+  const EngineInfo engine = EngineRegistry::Get().Info(*handle_);
+  const ModelInfo& model = engine.model;
   Napi::Object out = Napi::Object::New(env);
   const auto number = [env](size_t value) { return Napi::Number::New(env, static_cast<double>(value)); };
   out["folder"] = model.folder;
@@ -88,10 +103,10 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["labels"] = number(model.labels);
   out["vocabSize"] = number(model.vocab_size);
   out["maxLength"] = number(model.max_tokens);
-  out["specialTokens"] = number(engine_->model().layout().special_tokens());
+  out["specialTokens"] = number(engine.special_tokens);
   out["activation"] = ActivationName(model.activation);
-  out["threads"] = number(engine_->lanes());
-  out["maxTokensPerChunk"] = number(engine_->max_tokens_per_chunk());
+  out["threads"] = number(engine.lanes);
+  out["maxTokensPerChunk"] = number(engine.max_tokens_per_chunk);
   out["precision"] = PrecisionName(model.precision);
   out["kernelLevel"] = model.kernel_level;
   out["linearKernel"] = model.linear_kernel;
@@ -102,17 +117,38 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value EngineObject::IsLoaded(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), handle_ != nullptr && EngineRegistry::Get().IsLoaded(*handle_));
+}
+
+// Of a disposed reranker: zeros.
+Napi::Value EngineObject::Stats(const Napi::CallbackInfo& info) {
+  return StatsToJs(info.Env(), handle_ ? EngineRegistry::Get().Stats(*handle_) : EngineStats());
+}
+
+Napi::Value EngineObject::WarmUp(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!handle_) throw Environment::Of(env).MakeError(env, Disposed());
+  Environment& environment = Environment::Of(env);
+  return environment.Promise(env,
+                             [handle = handle_, &environment]() -> std::function<Napi::Value(Napi::Env)> {
+                               EngineRegistry::Get().WarmUp(*handle, environment.ending());
+                               return [](Napi::Env env) -> Napi::Value { return env.Undefined(); };
+                             });
+}
+
 // measureProducts(seconds): multiply-adds a second of the model's matrices alone, on as many threads as it
 // has lanes
 Napi::Value EngineObject::MeasureProducts(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return Translate(env, [&] {
-    if (!engine_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
-    const ModelInfo& model = engine_->model().info();
+    if (!handle_) throw Disposed();
+    const EngineInfo engine = EngineRegistry::Get().Info(*handle_);
+    const ModelInfo& model = engine.model;
     if (!model.packed)
       throw Error(ErrorCode::kModelUnsupported, "the matrices of an exported graph are its own");
     constexpr size_t kRows = 512;  // of a usual chunk
-    const ProductPlan plan{model.hidden_size, model.intermediate_size, kRows, engine_->lanes(),
+    const ProductPlan plan{model.hidden_size, model.intermediate_size, kRows, engine.lanes,
                            info[0].As<Napi::Number>().DoubleValue()};
     const auto measure = [plan, precision = model.precision,
                           level = model.kernel_level]() -> std::function<Napi::Value(Napi::Env)> {
@@ -127,13 +163,13 @@ Napi::Value EngineObject::MeasureProducts(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::Dispose(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto deferred = Napi::Promise::Deferred::New(env);
-  if (!engine_) {
+  if (!handle_) {
     deferred.Resolve(env.Undefined());
     return deferred.Promise();
   }
   Environment& environment = Environment::Of(env);
   environment.mailbox().Retain();
-  environment.Retire(std::move(engine_), [&environment, deferred] {
+  environment.Retire(std::exchange(handle_, nullptr), [&environment, deferred] {
     environment.mailbox().Post([deferred](Napi::Env env) { deferred.Resolve(env.Undefined()); });
   });
   return deferred.Promise();

@@ -1,4 +1,4 @@
-// A loaded model as a JavaScript object; lib/native/binding.ts types it.
+// A reranker's share in an engine as a JavaScript object; lib/native/binding.ts types it.
 #pragma once
 
 #include <napi.h>
@@ -6,11 +6,10 @@
 #include <memory>
 
 #include "addon/environment.h"
-#include "engine/engine.h"
+#include "engine/registry.h"
 
 namespace crossrank::addon {
 
-// A loaded model with its lanes.
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static void Define(Napi::Env env, Napi::Object exports);
@@ -20,15 +19,18 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   explicit EngineObject(const Napi::CallbackInfo& info);
   ~EngineObject() override;
 
-  std::shared_ptr<Engine> engine() const { return engine_; }
+  std::shared_ptr<EngineHandle> handle() const { return handle_; }
 
  private:
   Napi::Value Info(const Napi::CallbackInfo& info);
+  Napi::Value IsLoaded(const Napi::CallbackInfo& info);
+  Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value WarmUp(const Napi::CallbackInfo& info);
   Napi::Value MeasureProducts(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   std::weak_ptr<Environment> environment_;
-  std::shared_ptr<Engine> engine_;  // null after dispose
+  std::shared_ptr<EngineHandle> handle_;  // null after dispose
 };
 
 }  // namespace crossrank::addon

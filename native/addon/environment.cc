@@ -2,22 +2,31 @@
 
 #include <cstdlib>
 
-#include "common/memory.h"
-
 namespace crossrank::addon {
 
 namespace {
 
-// All environments of the process.
-struct Registry {
+// Of the process.
+struct Environments {
   std::mutex mutex;
-  std::set<Environment*> environments;
+  std::set<Environment*> all;  // guarded by mutex
 
-  static Registry& Get() {
-    static auto* registry = new Registry;  // outlives static destructors
-    return *registry;
+  static Environments& Get() {
+    static auto* environments = new Environments;  // outlives static destructors
+    return *environments;
   }
 };
+
+void StopAllAtExit() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    std::atexit([] {
+      Environments& environments = Environments::Get();
+      std::lock_guard<std::mutex> lock(environments.mutex);
+      for (Environment* environment : environments.all) environment->StopWork();
+    });
+  });
+}
 
 struct InstanceData {
   std::shared_ptr<Environment> environment;
@@ -34,43 +43,46 @@ const std::shared_ptr<Environment>& Environment::Shared(Napi::Env env) {
 }
 
 Environment::Environment(Napi::Env env) : mailbox_(env) {
-  Registry& registry = Registry::Get();
-  std::lock_guard<std::mutex> lock(registry.mutex);
-  registry.environments.insert(this);
+  StopAllAtExit();
+  Environments& environments = Environments::Get();
+  std::lock_guard<std::mutex> lock(environments.mutex);
+  environments.all.insert(this);
   // Hooks run in reverse order: ours, added after the mailbox's own, before it.
   env.AddCleanupHook([this] { CleanUp(); });
 }
 
 Environment::~Environment() {
-  Registry& registry = Registry::Get();
-  std::lock_guard<std::mutex> lock(registry.mutex);
-  registry.environments.erase(this);
+  Environments& environments = Environments::Get();
+  std::lock_guard<std::mutex> lock(environments.mutex);
+  environments.all.erase(this);
 }
 
 void Environment::StopWork() {
-  std::lock_guard<std::mutex> lock(stop_mutex_);
-  if (stopped_) return;
-  stopped_ = true;
+  const std::lock_guard<std::mutex> one_at_a_time(stop_mutex_);
+  std::list<Thread> threads;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopped_ = true;
+    threads.swap(threads_);
+  }
   mailbox_.Close();
-  for (const auto& engine : engines_) engine->Stop();
-  for (Thread& thread : threads_) thread.thread.join();
-  threads_.clear();
+  ending_.Cancel();
+  CloseHandles();
+  for (Thread& thread : threads) thread.thread.join();
+  CloseHandles();  // that a load has adopted meanwhile
 }
 
-void Environment::StopWorkAtExit() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    std::atexit([] {
-      Registry& registry = Registry::Get();
-      std::lock_guard<std::mutex> lock(registry.mutex);
-      for (Environment* environment : registry.environments) environment->StopWork();
-    });
-  });
+void Environment::CloseHandles() {
+  std::set<std::shared_ptr<EngineHandle>> handles;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    handles.swap(handles_);
+  }
+  for (const auto& handle : handles) EngineRegistry::Get().Close(*handle);
 }
 
 void Environment::CleanUp() {
   StopWork();
-  engines_.clear();
   error_class_.Reset();
   engine_class_.Reset();
 }
@@ -83,7 +95,9 @@ Napi::Error Environment::MakeError(Napi::Env env, const Error& error) const {
   return Napi::Error(env, object);
 }
 
-void Environment::Spawn(std::function<void()> function) {
+bool Environment::Spawn(std::function<void()> function) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (stopped_) return false;
   for (auto it = threads_.begin(); it != threads_.end();) {
     if (!*it->ended) {
       ++it;
@@ -93,30 +107,38 @@ void Environment::Spawn(std::function<void()> function) {
     it = threads_.erase(it);
   }
   auto ended = std::make_shared<std::atomic<bool>>(false);
-  threads_.push_back({std::thread([function = std::move(function), ended] {
+  threads_.push_back({std::thread([function = std::move(function), ended]() mutable {
                         function();
+                        function = nullptr;
                         *ended = true;
                       }),
                       ended});
+  return true;
 }
 
-void Environment::Retire(std::shared_ptr<Engine> engine, std::function<void()> stopped) {
-  if (stopped_) return;
-  engines_.erase(engine);
-  Spawn([engine = std::move(engine), stopped = std::move(stopped)]() mutable {
-    engine->Stop();
-    engine.reset();
-    ReturnFreedMemory();
-    if (stopped) stopped();
+void Environment::Adopt(const std::shared_ptr<EngineHandle>& handle) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  handles_.insert(handle);
+}
+
+void Environment::Retire(const std::shared_ptr<EngineHandle>& handle, std::function<void()> gone) {
+  Spawn([this, handle, gone = std::move(gone)] {
+    EngineRegistry& registry = EngineRegistry::Get();
+    registry.Close(*handle);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      handles_.erase(handle);
+    }
+    registry.WaitUntilGone(*handle, ending_);
+    if (gone) gone();
   });
 }
 
 Napi::Promise Environment::Promise(Napi::Env env,
                                    std::function<std::function<Napi::Value(Napi::Env)>()> work) {
-  if (stopped_) throw MakeError(env, Error(ErrorCode::kClosed, "this thread is ending"));
   const auto deferred = Napi::Promise::Deferred::New(env);
   mailbox_.Retain();
-  Spawn([this, deferred, work = std::move(work)] {
+  const bool spawned = Spawn([this, deferred, work = std::move(work)] {
     try {
       const auto make_value = work();
       mailbox_.Post([deferred, make_value](Napi::Env env) { deferred.Resolve(make_value(env)); });
@@ -126,6 +148,7 @@ Napi::Promise Environment::Promise(Napi::Env env,
       });
     }
   });
+  if (!spawned) throw MakeError(env, Error(ErrorCode::kClosed, "this thread is ending"));
   return deferred.Promise();
 }
 

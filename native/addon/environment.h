@@ -1,10 +1,11 @@
-// What one JavaScript environment (the main thread, or a worker) owns of this addon.
+// What one JavaScript environment (the main thread, or a worker) owns of this addon: its handles of engines,
+// the threads that wait for them, and the mailbox. Engines and loads are the process's (engine/registry.h).
 //
-// Its end comes in one of three ways. In each the engines' threads are joined before what they use is gone:
+// Its end comes in one of three ways, and each closes the mailbox and the handles and joins the threads:
 // - The environment is torn down (a worker ends, the main thread runs out of work): the clean-up hook.
 // - process.exit() or an uncaught exception, which tear down nothing: lib/ listens to 'exit' and calls
-// StopWork.
-// - exit() by somebody else's native code: an atexit handler, ahead of ONNX Runtime's static destructors.
+// StopWork; on the main thread all of the process's native work is stopped with it.
+// - exit() by somebody else's native code: an atexit handler, after the one that stops the registry.
 #pragma once
 
 #include <napi.h>
@@ -18,8 +19,9 @@
 #include <thread>
 
 #include "addon/mailbox.h"
+#include "common/cancellation.h"
 #include "common/error.h"
-#include "engine/engine.h"
+#include "engine/registry.h"
 
 namespace crossrank::addon {
 
@@ -44,23 +46,20 @@ class Environment {
   void SetEngineClass(Napi::Function engine_class) { engine_class_ = Napi::Persistent(engine_class); }
   Napi::Function engine_class() const { return engine_class_.Value(); }
 
-  // Engines that the clean-up stops. Stopping joins threads, so an engine is let go on a thread of its own.
-  void Adopt(const std::shared_ptr<Engine>& engine) { engines_.insert(engine); }
-  void Retire(std::shared_ptr<Engine> engine, std::function<void()> stopped);
+  // Cancelled when the environment ends: for what its threads wait for.
+  Cancellation& ending() { return ending_; }
 
-  // Runs a function on a thread that the clean-up joins.
-  void Spawn(std::function<void()> function);
+  // Handles that the clean-up closes.
+  void Adopt(const std::shared_ptr<EngineHandle>& handle);
+  // Closes a handle on a thread of its own, and calls `gone` there when its native work has ended.
+  void Retire(const std::shared_ptr<EngineHandle>& handle, std::function<void()> gone);
 
   // A promise settled by `work`, which runs on a thread of its own and returns what makes the value on the JS
   // thread. Throws kClosed when the environment's work has been stopped.
   Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
 
-  // Ends all native work and joins its threads; nothing is delivered any more. Idempotent.
+  // Ends the environment's native work and joins its threads; nothing is delivered any more. Idempotent.
   void StopWork();
-
-  // From the first call on, exit() stops the work of all environments. To be called once ONNX Runtime is
-  // open.
-  static void StopWorkAtExit();
 
  private:
   struct Thread {
@@ -68,13 +67,18 @@ class Environment {
     std::shared_ptr<std::atomic<bool>> ended;
   };
 
+  // Runs a function on a thread that StopWork joins; false where that has been called.
+  bool Spawn(std::function<void()> function);
+  void CloseHandles();
   void CleanUp();
 
   Mailbox mailbox_;
   Napi::FunctionReference error_class_, engine_class_;
-  std::mutex stop_mutex_;
-  bool stopped_ = false;  // guarded by stop_mutex_ where it is set
-  std::set<std::shared_ptr<Engine>> engines_;
+  Cancellation ending_;
+  std::mutex stop_mutex_;  // one StopWork at a time
+  std::mutex mutex_;       // guards what follows: exit() may come on another thread than the environment's
+  bool stopped_ = false;
+  std::set<std::shared_ptr<EngineHandle>> handles_;
   std::list<Thread> threads_;
 };
 

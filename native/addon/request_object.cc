@@ -54,8 +54,8 @@ void RequestObject::Define(Napi::Env env, Napi::Object exports) {
 // new Request(engine, queries, options)
 RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<RequestObject>(info) {
   const Napi::Env env = info.Env();
-  engine_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->engine();
-  if (!engine_)
+  handle_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->handle();
+  if (!handle_)
     throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
   request_ = std::make_shared<Request>();
   request_->queries = Strings(info[1].As<Napi::Array>());
@@ -96,32 +96,35 @@ Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
       throw Error(ErrorCode::kInvalidArgument, "a request runs once and holds at least one document");
     }
     const auto deferred = Napi::Promise::Deferred::New(env);
-    Environment& environment = Environment::Of(env);
-    environment.mailbox().Retain();
-    request_->done = [deferred, &environment, ranked = request_->options.rank](Outcome outcome) {
-      environment.mailbox().Post(
-          [deferred, &environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
+    const std::shared_ptr<Environment> environment = Environment::Shared(env);
+    environment->mailbox().Retain();
+    // A lane may still be in here when the environment ends, so it is kept.
+    request_->done = [deferred, environment, ranked = request_->options.rank](Outcome outcome) {
+      environment->mailbox().Post(
+          [deferred, environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
             if (outcome.error) {
-              deferred.Reject(environment.MakeError(env, *outcome.error).Value());
+              deferred.Reject(environment->MakeError(env, *outcome.error).Value());
             } else {
               deferred.Resolve(OutcomeToJs(env, outcome, ranked));
             }
           });
     };
-    running_engine_ = engine_;
+    running_handle_ = handle_;
     running_request_ = request_;
-    std::exchange(engine_, nullptr)->Submit(std::exchange(request_, nullptr));
+    EngineRegistry::Get().Submit(std::exchange(handle_, nullptr), std::exchange(request_, nullptr));
     return Napi::Value(deferred.Promise());
   });
 }
 
 // cancel(timedOut): no effect on a request that has ended
 Napi::Value RequestObject::Cancel(const Napi::CallbackInfo& info) {
-  const auto engine = running_engine_.lock();
+  const auto handle = running_handle_.lock();
   const auto request = running_request_.lock();
   const bool timed_out = info[0].As<Napi::Boolean>().Value();
-  if (engine && request)
-    engine->Cancel(request, timed_out ? CancelReason::kTimedOut : CancelReason::kAborted);
+  if (handle && request) {
+    const CancelReason reason = timed_out ? CancelReason::kTimedOut : CancelReason::kAborted;
+    EngineRegistry::Get().Cancel(*handle, request, reason);
+  }
   return info.Env().Undefined();
 }
 

@@ -5,8 +5,7 @@
 
 #include <memory>
 
-#include "engine/engine.h"
-#include "engine/request.h"
+#include "engine/registry.h"
 
 namespace crossrank::addon {
 
@@ -21,10 +20,10 @@ class RequestObject : public Napi::ObjectWrap<RequestObject> {
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Cancel(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<Engine> engine_;    // null after run
-  std::shared_ptr<Request> request_;  // null after run
+  std::shared_ptr<EngineHandle> handle_;  // null after run
+  std::shared_ptr<Request> request_;      // null after run
   // Since run, for cancel: an object that is collected late keeps neither.
-  std::weak_ptr<Engine> running_engine_;
+  std::weak_ptr<EngineHandle> running_handle_;
   std::weak_ptr<Request> running_request_;
 };
 

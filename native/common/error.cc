@@ -20,6 +20,8 @@ const char* ErrorCodeName(ErrorCode code) noexcept {
       return "ERR_TIMEOUT";
     case ErrorCode::kAborted:
       return "ERR_ABORTED";
+    case ErrorCode::kMemory:
+      return "ERR_MEMORY";
     case ErrorCode::kClosed:
       return "ERR_CLOSED";
     case ErrorCode::kRuntime:

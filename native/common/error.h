@@ -19,6 +19,7 @@ enum class ErrorCode {
   kQueueFull,         // ERR_QUEUE_FULL
   kTimeout,           // ERR_TIMEOUT
   kAborted,           // ERR_ABORTED: lib/ rejects with the signal's reason instead
+  kMemory,            // ERR_MEMORY
   kClosed,            // ERR_CLOSED
   kRuntime,           // ERR_RUNTIME
 };

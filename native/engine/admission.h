@@ -45,7 +45,8 @@ class Admission {
 
   const Limits limits_;
   size_t queued_tokens_ = 0, queued_requests_ = 0;
-  double measured_rate_ = 0;    // tokens a second of a lane, a moving average; 0: none so far
+  // Of runs, the last ones most: small runs, which are slower, count for as much as they are.
+  double measured_tokens_ = 0, measured_seconds_ = 0;
   double bytes_per_token_ = 4;  // a moving average, from that of English
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/thread_priority.h"
 #include "engine/ranking.h"
 
 namespace crossrank {
@@ -23,15 +24,10 @@ double Milliseconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-size_t ChunkTokens(const EngineOptions& options, const Model& model) {
-  if (options.max_tokens_per_chunk != 0) return options.max_tokens_per_chunk;
-  return model.info().packed ? kPackedChunkTokens : kPaddedChunkTokens;
-}
-
 ChunkLimits LimitsOfChunks(const EngineOptions& options, const Model& model) {
   const bool padded = !model.info().packed;
-  return {ChunkTokens(options, model), padded ? kPaddedChunkRows : std::numeric_limits<size_t>::max(), padded,
-          options.lanes};
+  return {ChunkTokens(options, !padded), padded ? kPaddedChunkRows : std::numeric_limits<size_t>::max(),
+          padded, options.lanes};
 }
 
 // A token's matrix products. Of an exported graph only the size is known: most weights are used once a token.
@@ -41,7 +37,7 @@ size_t MultiplyAddsPerToken(const ModelInfo& model) {
 }
 
 Admission::Limits LimitsOfAdmission(const EngineOptions& options, const Model& model) {
-  return {options.max_queued_tokens, options.lanes, ChunkTokens(options, model),
+  return {options.max_queued_tokens, options.lanes, ChunkTokens(options, model.info().packed),
           MultiplyAddsPerToken(model.info()), model.layout().special_tokens()};
 }
 
@@ -59,6 +55,17 @@ Error CancelError(CancelReason reason, const Request& request) {
                                         std::to_string(request.pairs()) +
                                         " pairs scored; raise it, send fewer documents, or take what is "
                                         "there with rerank's option onTimeout");
+}
+
+void Prepare(Request& request, size_t labels) {
+  request.submitted = Clock::now();
+  request.pairs_left = request.pairs();
+  request.logits.assign(request.pairs() * labels, std::nanf(""));
+  request.tokens_lost.resize(request.pairs());
+}
+
+bool TakesWhatIsThere(const Request& request, CancelReason reason) {
+  return reason == CancelReason::kTimedOut && request.options.on_timeout != OnTimeout::kError;
 }
 
 Outcome OutcomeOf(Request& request, bool degraded) {
@@ -86,11 +93,17 @@ Outcome OutcomeOf(Request& request, bool degraded) {
 
 }  // namespace
 
+size_t ChunkTokens(const EngineOptions& options, bool packed) {
+  if (options.max_tokens_per_chunk != 0) return options.max_tokens_per_chunk;
+  return packed ? kPackedChunkTokens : kPaddedChunkTokens;
+}
+
 Engine::Engine(std::shared_ptr<Model> model, const EngineOptions& options)
     : model_(std::move(model)),
       session_(options.session ? options.session
                                : std::shared_ptr<ScoringSession>(model_, &model_->session())),
-      max_tokens_per_chunk_(ChunkTokens(options, *model_)),
+      max_tokens_per_chunk_(ChunkTokens(options, model_->info().packed)),
+      nice_(options.nice),
       admission_(LimitsOfAdmission(options, *model_)),
       scheduler_(LimitsOfChunks(options, *model_)),
       cache_(options.cache, model_->info().labels),
@@ -112,10 +125,7 @@ Engine::~Engine() { Stop(); }
 void Engine::Submit(const std::shared_ptr<Request>& request) {
   std::optional<Error> refused;
   try {
-    request->submitted = Clock::now();
-    request->pairs_left = request->pairs();
-    request->logits.assign(request->pairs() * model_->info().labels, std::nanf(""));
-    request->tokens_lost.resize(request->pairs());
+    Prepare(*request, model_->info().labels);
     std::vector<TextTask> tasks{{request, true}};
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
@@ -148,14 +158,27 @@ void Engine::Cancel(const std::shared_ptr<Request>& request, CancelReason reason
     if (!Withdraw(*request)) return;
     if (reason == CancelReason::kAborted) stats_.aborted++;
     if (reason == CancelReason::kTimedOut) stats_.timed_out++;
-    if (reason == CancelReason::kTimedOut && request->options.on_timeout != OnTimeout::kError)
-      stats_.degraded++;
+    if (TakesWhatIsThere(*request, reason)) stats_.degraded++;
     EndUnwantedRuns();
   }
-  if (reason == CancelReason::kTimedOut && request->options.on_timeout != OnTimeout::kError) {
-    Answer(*request, std::nullopt, true);
+  AnswerCancelled(*request, reason);
+}
+
+void Engine::CancelUnsubmitted(Request& request, CancelReason reason, size_t labels) {
+  try {
+    Prepare(request, labels);
+  } catch (...) {
+    Answer(request, CurrentError());
+    return;
+  }
+  AnswerCancelled(request, reason);
+}
+
+void Engine::AnswerCancelled(Request& request, CancelReason reason) {
+  if (TakesWhatIsThere(request, reason)) {
+    Answer(request, std::nullopt, true);
   } else {
-    Answer(*request, CancelError(reason, *request));
+    Answer(request, CancelError(reason, request));
   }
 }
 
@@ -177,7 +200,10 @@ void Engine::Stop() {
     std::lock_guard<std::mutex> lock(mutex_);
     left.assign(active_.begin(), active_.end());
     for (const auto& request : left) Withdraw(*request);
-    for (Lane& lane : lanes_) lane.chunk.clear();
+    for (Lane& lane : lanes_) {
+      lane.chunk.clear();
+      lane.warm_ups.clear();
+    }
   }
   for (const auto& request : left) Answer(*request, CancelError(CancelReason::kClosed, *request));
 }
@@ -198,11 +224,53 @@ EngineStats Engine::Stats() {
   return stats;
 }
 
+std::vector<std::future<void>> Engine::WarmUp() {
+  std::vector<std::future<void>> ended;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    // A padded run keeps no memory for the next, so one row shows the weights as well as 32.
+    const size_t most = model_->info().packed ? max_tokens_per_chunk_ : model_->info().max_tokens;
+    for (Lane& lane : lanes_) {
+      std::packaged_task<void()> task([this, most, &handle = lane.handle] {
+        RunEmptyTexts(most, handle);
+        RunEmptyTexts(1, handle);
+      });
+      ended.push_back(task.get_future());
+      lane.warm_ups.push_back(std::move(task));
+    }
+  }
+  work_.notify_all();
+  return ended;
+}
+
+void Engine::RunEmptyTexts(size_t tokens, const RunHandle& handle) {
+  const SequenceLayout& layout = model_->layout();
+  const size_t room = std::min(tokens, model_->info().max_tokens);
+  const std::vector<uint32_t> document(room - std::min(room, layout.special_tokens()));  // of token 0
+  SequenceBatch batch;
+  do {
+    layout.Append({}, document, {0, document.size()}, batch);
+  } while (batch.tokens() + room <= tokens);
+  std::vector<float> logits(batch.sequences() * model_->info().labels);
+  session_->Run(batch, handle, logits.data());
+}
+
 void Engine::RunLane(Lane& lane) {
+  LowerThreadPriority(nice_);
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    work_.wait(lock, [this] { return stopping_ || !texts_.empty() || !scheduler_.empty(); });
+    work_.wait(lock,
+               [&] { return stopping_ || !lane.warm_ups.empty() || !texts_.empty() || !scheduler_.empty(); });
     if (stopping_) return;
+    if (!lane.warm_ups.empty()) {
+      std::packaged_task<void()> warm_up = std::move(lane.warm_ups.front());
+      lane.warm_ups.pop_front();
+      lock.unlock();
+      warm_up();
+      lock.lock();
+      continue;
+    }
     texts_were_last_ = TextsComeNext();
     if (texts_were_last_) {
       const TextTask task = texts_.Next();

@@ -16,10 +16,13 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <tuple>
 #include <unordered_set>
 #include <vector>
 
@@ -37,10 +40,20 @@ struct EngineOptions {
   size_t lanes = 1;
   size_t max_tokens_per_chunk = 0;  // 0: what suits the model's path
   size_t max_queued_tokens = 0;     // 0: about ten seconds of work
-  ScoreCache::Limits cache;
+  ScoreCache::Limits cache{};       // max_bytes 0: nothing is kept
+  int nice = 0;                     // see LowerThreadPriority
   // In place of the model's: for tests of runs that fail, wait or are counted.
-  std::shared_ptr<ScoringSession> session;
+  std::shared_ptr<ScoringSession> session{};
+
+  // All of them: rerankers that differ in one have an engine each.
+  auto tie() const {
+    return std::tie(lanes, max_tokens_per_chunk, max_queued_tokens, cache.max_bytes, cache.time_to_live, nice,
+                    session);
+  }
 };
+
+// Tokens of a chunk at most, of a model that runs packed or padded.
+size_t ChunkTokens(const EngineOptions& options, bool packed);
 
 class Engine {
  public:
@@ -57,6 +70,14 @@ class Engine {
   // Ends a request that has been submitted; one that has ended already stays as it is.
   void Cancel(const std::shared_ptr<Request>& request, CancelReason reason);
 
+  // Answers a request that was never submitted, as Cancel does one that was.
+  static void CancelUnsubmitted(Request& request, CancelReason reason, size_t labels);
+
+  // Each lane runs a chunk of the most tokens and one of the fewest, so that its memory is there and the
+  // weights are in pages. A future for each lane; it holds what the run threw, or broken_promise where the
+  // engine was stopped before.
+  std::vector<std::future<void>> WarmUp();
+
   // Idempotent; returns when no lane runs any more.
   void Stop();
 
@@ -65,10 +86,11 @@ class Engine {
  private:
   struct Lane {
     std::thread thread;
-    RunHandle handle;              // terminated and reset under the mutex
-    std::vector<ChunkItem> chunk;  // being run; changed under the mutex
-    std::vector<ChunkItem> spent;  // the lane's own: requests are let go without the mutex
-    Clock::time_point ended_at;    // when its run was ended
+    RunHandle handle;                                 // terminated and reset under the mutex
+    std::vector<ChunkItem> chunk;                     // being run; changed under the mutex
+    std::vector<ChunkItem> spent;                     // the lane's own: requests are let go without the mutex
+    Clock::time_point ended_at;                       // when its run was ended
+    std::deque<std::packaged_task<void()>> warm_ups;  // under the mutex
   };
   // A request that was withdrawn, and why if it failed.
   struct Ended {
@@ -86,12 +108,14 @@ class Engine {
 
   void RunLane(Lane& lane);
   bool TextsComeNext();
+  void RunEmptyTexts(size_t tokens, const RunHandle& handle);
 
   // engine_texts.cc
   void LookUp(const std::shared_ptr<Request>& request);
   void Tokenize(const TextTask& task);
   void Plan(const std::shared_ptr<Request>& request);
   static std::vector<TextTask> Slices(const std::shared_ptr<Request>& request);
+  void Enqueue(Request& request, size_t first, size_t end);
   bool AnswerFromCache(Request& request, size_t document, Clock::time_point now);
 
   // engine_chunks.cc
@@ -110,11 +134,13 @@ class Engine {
 
   void Fail(const std::shared_ptr<Request>& request, const Error& error);
   // For the owner of a request that was withdrawn, or never active; calls done().
+  static void AnswerCancelled(Request& request, CancelReason reason);
   static void Answer(Request& request, const std::optional<Error>& error, bool degraded = false);
 
   const std::shared_ptr<Model> model_;
   const std::shared_ptr<ScoringSession> session_;
   const size_t max_tokens_per_chunk_;
+  const int nice_;
 
   std::mutex mutex_;  // guards what follows, and what request.h says
   std::condition_variable work_;

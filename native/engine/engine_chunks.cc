@@ -45,9 +45,9 @@ void Engine::Score(Lane& lane, std::unique_lock<std::mutex>& lock) {
     scheduler_.PutBack(lane.chunk);
   } else {
     ended = Deliver(lane.chunk, run);
-    EndUnwantedRuns();
   }
-  lane.spent.swap(lane.chunk);
+  lane.spent.swap(lane.chunk);  // its works are gone
+  EndUnwantedRuns();
   lock.unlock();
   if (was_ended) work_.notify_all();
   for (const Ended& each : ended) Answer(*each.request, each.error);

@@ -1,7 +1,6 @@
 // Engine: from texts to pairs that wait.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "engine/engine.h"
 
@@ -11,6 +10,9 @@ namespace {
 // A slice is small enough that lanes share a request's texts, and large enough that taking one costs nothing.
 constexpr size_t kSliceBytes = 32 * 1024;
 constexpr size_t kSliceTexts = 32;
+
+// Looked up or added before the mutex is let go: Submit and Cancel, on the JavaScript thread, wait for it.
+constexpr size_t kPairsAtOnce = 512;
 
 const std::string& TextAt(const Request& request, size_t text) {
   const size_t queries = request.queries.size();
@@ -56,25 +58,28 @@ bool Engine::AnswerFromCache(Request& request, size_t document, Clock::time_poin
 void Engine::LookUp(const std::shared_ptr<Request>& request) {
   try {
     if (request->options.share) request->keys = KeysOf(*request);
-    request->missing.resize(request->pairs());
-    std::iota(request->missing.begin(), request->missing.end(), 0);
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (request->ended) return;
-    if (request->options.share) {
-      const Clock::time_point now = Clock::now();
-      auto& missing = request->missing;
-      missing.erase(std::remove_if(missing.begin(), missing.end(),
-                                   [&](uint32_t d) { return AnswerFromCache(*request, d, now); }),
-                    missing.end());
-      stats_.cache_misses += missing.size();
-      admission_.Recount(*request, request->queued_tokens * missing.size() / request->pairs());
-    }
-    if (request->pairs_left == 0) {
-      Withdraw(*request);
+    std::vector<uint32_t>& missing = request->missing;
+    missing.reserve(request->pairs());
+    const Clock::time_point now = Clock::now();
+    std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
+    for (size_t first = 0; first < request->pairs(); first += kPairsAtOnce) {
+      lock.lock();
+      if (request->ended) return;
+      const size_t end = std::min(first + kPairsAtOnce, request->pairs());
+      for (size_t d = first; d < end; d++) {
+        if (request->options.share && AnswerFromCache(*request, d, now)) continue;
+        missing.push_back(static_cast<uint32_t>(d));
+        if (request->options.share) stats_.cache_misses++;
+      }
+      if (request->pairs_left == 0) {
+        Withdraw(*request);
+        lock.unlock();
+        return Answer(*request, std::nullopt);
+      }
+      if (end == request->pairs())
+        admission_.Recount(*request, request->queued_tokens * missing.size() / request->pairs());
       lock.unlock();
-      return Answer(*request, std::nullopt);
     }
-    lock.unlock();
     request->wanted = TextsOf(*request, request->missing);
     request->tokens.resize(request->texts());
     std::vector<TextTask> slices = Slices(request);
@@ -147,33 +152,47 @@ void Engine::Plan(const std::shared_ptr<Request>& request) {
     for (std::string& document : request->documents)
       std::string().swap(document);  // its tokens are what is needed
 
+    size_t tokens = 0;
+    for (const Job& job : queue.jobs()) tokens += job.tokens;
+
     std::unique_lock<std::mutex> lock(mutex_);
     if (request->ended) return;
     admission_.NoteTexts(bytes, text_tokens);
+    admission_.Recount(*request, tokens);
     for (const uint32_t d : request->missing) request->tokens_lost[d] = tokens_lost[d];
     request->tokenized = Clock::now();
-    // The same pairs may have been scored for others meanwhile.
-    if (request->options.share) {
-      queue.Remove([&](const Job& job) {
-        if (!AnswerFromCache(*request, job.document, request->tokenized)) return false;
-        stats_.cache_misses--;
-        return true;
-      });
-    }
-    size_t tokens = 0;
-    for (const Job& job : queue.jobs()) tokens += job.tokens;
-    admission_.Recount(*request, tokens);
     request->queue = std::move(queue);
-    if (request->pairs_left == 0) {
-      Withdraw(*request);
+    scheduler_.Admit(*request);
+    for (size_t first = 0; first < request->missing.size(); first += kPairsAtOnce) {
+      if (!lock.owns_lock()) lock.lock();
+      if (request->ended) return;
+      Enqueue(*request, first, std::min(first + kPairsAtOnce, request->missing.size()));
+      if (request->pairs_left == 0) {
+        Withdraw(*request);
+        lock.unlock();
+        return Answer(*request, std::nullopt);
+      }
       lock.unlock();
-      return Answer(*request, std::nullopt);
+      work_.notify_all();
     }
-    scheduler_.Add(*request, request->keys);
   } catch (...) {
-    return Fail(request, CurrentError());
+    Fail(request, CurrentError());
   }
-  work_.notify_all();
+}
+
+// The same pairs may have been scored for others since they were looked up.
+void Engine::Enqueue(Request& request, size_t first, size_t end) {
+  for (size_t i = first; i < end; i++) {
+    Job& job = request.queue.jobs()[i];
+    if (!request.options.share) {
+      scheduler_.Add(job, nullptr);
+    } else if (AnswerFromCache(request, job.document, request.tokenized)) {
+      stats_.cache_misses--;
+      admission_.Recount(request, request.queued_tokens - job.tokens);
+    } else {
+      scheduler_.Add(job, &request.keys[job.document]);
+    }
+  }
 }
 
 }  // namespace crossrank

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/cancellation.h"
+#include "engine/model_parts.h"
 #include "engine/sequence_layout.h"
 #include "model/json.h"
 #include "model/model_spec.h"
@@ -41,24 +43,38 @@ struct ModelInfo {
   std::string kernel_level, linear_kernel, attention_kernel, refused_features;
 };
 
+const kernels::KernelTable& KernelsOf(const LoadOptions& options);
+
+// The first of options.library_paths that opens.
+const Library& OpenAnyLibrary(const LoadOptions& options);
+
 class Model {
  public:
-  static std::shared_ptr<Model> Load(const LoadOptions& options);
+  // What models are equal by: the files as they are now, and how they are to be read. Throws kModelNotFound,
+  // kInvalidArgument or kPrecision.
+  static std::string Key(const LoadOptions& options);
+
+  // What is cancelled ends within milliseconds, with any error (a library older than 1.22 creates its session
+  // to the end).
+  static std::shared_ptr<Model> Load(const LoadOptions& options, Cancellation& cancellation);
 
   const ModelInfo& info() const { return info_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  // For who frees it last: that may take 0.1 s.
+  std::shared_ptr<const Tokenizer> shared_tokenizer() const { return tokenizer_; }
   const SequenceLayout& layout() const { return *layout_; }
   ScoringSession& session() const { return *session_; }
 
  private:
-  void LoadWeights(const LoadOptions& options);
-  void LoadPacked(const LoadOptions& options, const Json& config);
+  void LoadWeights(const LoadOptions& options, Cancellation& cancellation);
+  void LoadPacked(const LoadOptions& options, const Json& config, Cancellation& cancellation);
   void NoteKernels(const kernels::KernelTable& kernels, const ModelSpec& spec, Precision precision);
-  void LoadExported(const LoadOptions& options, const std::string& path);
+  void LoadExported(const LoadOptions& options, const std::string& path, Cancellation& cancellation);
 
   ModelInfo info_;
   SequenceLayout::Rules rules_{};
-  std::unique_ptr<Tokenizer> tokenizer_;
+  std::string files_key_;
+  std::shared_ptr<const Tokenizer> tokenizer_;  // models of the same files share it
   std::unique_ptr<SequenceLayout> layout_;
   std::shared_ptr<ScoringSession> session_;  // models of the same weights share it
 };

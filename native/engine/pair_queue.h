@@ -5,7 +5,6 @@
 // whose turn comes, and answers all of them.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -40,12 +39,7 @@ class PairQueue {
   // gaps the shortest fill.
   void Fill(std::vector<Job> jobs, bool in_input_order);
 
-  // Before the first Enter.
-  template <class Condition>
-  void Remove(Condition condition) {
-    jobs_.erase(std::remove_if(jobs_.begin(), jobs_.end(), condition), jobs_.end());
-  }
-  // Jobs stay where they are from the first Enter on.
+  // Those that do not wait, not yet or no more, are passed over. They stay where they are.
   std::vector<Job>& jobs() { return jobs_; }
   const std::vector<Job>& jobs() const { return jobs_; }
   // The next in order, null when none waits; the last in order, null also where the order is the input's.

@@ -108,6 +108,8 @@ struct Request : std::enable_shared_from_this<Request> {
 
   Clock::time_point submitted, tokenizing, tokenized, computing;  // zero: not come so far
 
+  std::shared_ptr<void> ticket;  // of who submitted it; let go when nothing works on it any more
+
   Span<const uint32_t> query_tokens(size_t document) const { return tokens[query(document)]; }
   Span<const uint32_t> document_tokens(size_t document) const { return tokens[queries.size() + document]; }
 };

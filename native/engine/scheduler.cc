@@ -30,44 +30,41 @@ Scheduler::Place Scheduler::PlaceOf(Request& request) {
   return {tokens, request.number, &request};
 }
 
-void Scheduler::Add(Request& request, Span<const PairKey> keys) {
+void Scheduler::Admit(Request& request) {
   Class& to = ClassOf(request);
   request.number = ++admitted_;
   to.oldest.emplace(request.number, &request);
   try {
     to.fewest.insert(PlaceOf(request));
-    for (Job& job : request.queue.jobs()) {
-      const PairKey key = keys.empty() ? PairKey{0, ++unshared_} : keys[job.document];
-      Work& work = works_[key];
-      work.key = key;
-      job.work = &work;
-      job.next = work.jobs;
-      if (job.next != nullptr) job.next->previous = &job;
-      work.jobs = &job;
-      if (!work.running) Enter(job);
-    }
   } catch (...) {
-    Remove(request);
+    to.oldest.erase(request.number);
     throw;
   }
 }
 
+void Scheduler::Add(Job& job, const PairKey* key) {
+  const PairKey own{0, ++unshared_};
+  Work& work = works_[key == nullptr ? own : *key];
+  work.key = key == nullptr ? own : *key;
+  job.work = &work;
+  job.next = work.jobs;
+  if (job.next != nullptr) job.next->previous = &job;
+  work.jobs = &job;
+  if (work.running) return;
+  const Moving moving(ClassOf(*job.request), *job.request);
+  Enter(job);
+}
+
 void Scheduler::Enter(Job& job) noexcept {
   Class& of = ClassOf(*job.request);
-  auto place = of.fewest.extract(PlaceOf(*job.request));
   job.request->queue.Enter(job);
-  place.value() = PlaceOf(*job.request);
-  of.fewest.insert(std::move(place));
   of.waiting++;
   of.waiting_tokens += job.tokens;
 }
 
 void Scheduler::Leave(Job& job) noexcept {
   Class& of = ClassOf(*job.request);
-  auto place = of.fewest.extract(PlaceOf(*job.request));
   job.request->queue.Leave(job);
-  place.value() = PlaceOf(*job.request);
-  of.fewest.insert(std::move(place));
   of.waiting--;
   of.waiting_tokens -= job.tokens;
 }
@@ -84,6 +81,8 @@ void Scheduler::Drop(Work& work) noexcept { works_.erase(works_.find(work.key));
 void Scheduler::Remove(Request& request) noexcept {
   Class& of = ClassOf(request);
   if (of.oldest.count(request.number) == 0) return;
+  of.fewest.erase(PlaceOf(request));
+  of.oldest.erase(request.number);
   for (Job& job : request.queue.jobs()) {
     if (job.work == nullptr) continue;
     Work& work = *job.work;
@@ -91,8 +90,6 @@ void Scheduler::Remove(Request& request) noexcept {
     Unlink(job);
     if (work.jobs == nullptr && !work.running) Drop(work);
   }
-  of.fewest.erase(PlaceOf(request));
-  of.oldest.erase(request.number);
 }
 
 Job* Scheduler::Finish(const ChunkItem& item) noexcept {
@@ -107,7 +104,10 @@ void Scheduler::PutBack(const std::vector<ChunkItem>& chunk) noexcept {
     Work& work = *item.work;
     work.running = false;
     work.restarts++;
-    for (Job* job = work.jobs; job != nullptr; job = job->next) Enter(*job);
+    for (Job* job = work.jobs; job != nullptr; job = job->next) {
+      const Moving moving(ClassOf(*job->request), *job->request);
+      Enter(*job);
+    }
     if (work.jobs == nullptr) Drop(work);
   }
 }
@@ -207,7 +207,10 @@ void Scheduler::Take(Job& job, Filling& chunk) {
   chunk.tokens += job.tokens;
   chunk.longest = std::max<size_t>(chunk.longest, job.tokens);
   job.work->running = true;
-  for (Job* each = job.work->jobs; each != nullptr; each = each->next) Leave(*each);
+  for (Job* each = job.work->jobs; each != nullptr; each = each->next) {
+    const Moving moving(ClassOf(*each->request), *each->request);
+    Leave(*each);
+  }
 }
 
 }  // namespace crossrank

@@ -60,9 +60,10 @@ class Scheduler {
  public:
   explicit Scheduler(const ChunkLimits& limits) : limits_(limits) {}
 
-  // The jobs in request->queue begin to wait, those of a pair that is being run join it. `keys` [documents]
-  // tell same pairs; without them every pair is its own.
-  void Add(Request& request, Span<const PairKey> keys);
+  // A request takes its place in the order of age; then jobs of its queue are added one by one. A job waits
+  // from then on, or joins the run of its pair. Same keys tell same pairs; without one a pair is its own.
+  void Admit(Request& request);
+  void Add(Job& job, const PairKey* key);
 
   bool empty() const { return classes_[0].waiting == 0 && classes_[1].waiting == 0; }
   size_t waiting_tokens() const { return classes_[0].waiting_tokens + classes_[1].waiting_tokens; }
@@ -98,6 +99,23 @@ class Scheduler {
     std::set<Place> fewest;
     size_t waiting = 0, waiting_tokens = 0;
     ptrdiff_t balance = 0;  // tokens by age less tokens by size, in [-C, C]
+  };
+  // While pairs of a request enter or leave, it is out of the set that is sorted by what is left of it.
+  class Moving {
+   public:
+    Moving(Class& of, Request& request)
+        : of_(of), request_(request), place_(of.fewest.extract(PlaceOf(request))) {}
+    ~Moving() {
+      place_.value() = PlaceOf(request_);
+      of_.fewest.insert(std::move(place_));
+    }
+    Moving(const Moving&) = delete;
+    Moving& operator=(const Moving&) = delete;
+
+   private:
+    Class& of_;
+    Request& request_;
+    std::set<Place>::node_type place_;
   };
   struct Filling {
     std::vector<ChunkItem>& items;

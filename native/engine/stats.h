@@ -17,13 +17,15 @@ struct EngineStats {
   double tokens_per_second = 0;  // of all lanes, a moving average over runs; at first an estimate
 
   // Since the engine was made
-  uint64_t requests = 0;  // ended, in whatever way
-  uint64_t refused = 0, failed = 0, aborted = 0, timed_out = 0, degraded = 0;
-  uint64_t scored_pairs = 0;  // run by the model, each once
-  uint64_t tokens = 0;        // of them
-  uint64_t cache_hits = 0;    // pairs answered from the cache
-  uint64_t cache_misses = 0;  // pairs looked for and not found
-  uint64_t shared_pairs = 0;  // answered by a run for the same pair of this or another request
+  uint64_t requests = 0;  // that were admitted and have ended, in whatever way
+  uint64_t refused = 0;   // for a full queue; not among the requests
+  uint64_t failed = 0, aborted = 0;
+  uint64_t timed_out = 0, degraded = 0;  // degraded: of those timed out, answered all the same
+  uint64_t scored_pairs = 0;             // run by the model, each once
+  uint64_t tokens = 0;                   // of them
+  uint64_t cache_hits = 0;               // pairs answered from the cache
+  uint64_t cache_misses = 0;             // pairs looked for and not found
+  uint64_t shared_pairs = 0;             // answered by a run for the same pair of this or another request
   uint64_t restarted_pairs = 0;
 
   // From a cancellation that ended a run to the lane being free.

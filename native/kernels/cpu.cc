@@ -117,13 +117,14 @@ const Cpu& ThisCpu() {
   return cpu;
 }
 
-// A level's table: the functions of a vector width and the best reduced-precision kernels of the level.
+// A level's table: the functions of a vector width and the best kernels for products of the level.
 struct Level {
   const char* name;
   bool present;
   const KernelTable* base;
   // Null: as the base has it.
   const LinearKernel* linear_int8 = nullptr;
+  const LinearKernel* linear_fp32 = nullptr;
   const LinearKernel* linear_bf16 = nullptr;
   const LinearKernel* linear_bf16x3 = nullptr;
   const AttentionBf16Kernel* attention_bf16 = nullptr;
@@ -139,13 +140,13 @@ class Levels {
     const Cpu& cpu = ThisCpu();
     Add({"avx2", cpu.avx2, &kAvx2Table, &kLinearInt8Avx2});
     Add({"avxvnni", cpu.avxvnni, &kAvx2Table, &kLinearInt8AvxVnni});
-    Add({"avx512", cpu.avx512, &kAvx512Table, &kLinearInt8Avx2});
-    Add({"vnni", cpu.vnni, &kAvx512Table, &kLinearInt8Avx512Vnni});
-    Add({"bf16", cpu.bf16, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearBf16Avx512Bf16, nullptr,
-         &kAttentionBf16Avx512Bf16});
+    Add({"avx512", cpu.avx512, &kAvx512Table, &kLinearInt8Avx2, &kLinearFp32Avx512});
+    Add({"vnni", cpu.vnni, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearFp32Avx512});
+    Add({"bf16", cpu.bf16, &kAvx512Table, &kLinearInt8Avx512Vnni, &kLinearFp32Avx512, &kLinearBf16Avx512Bf16,
+         nullptr, &kAttentionBf16Avx512Bf16});
 #if defined(__linux__)
-    Add({"amx", cpu.amx && RequestAmxPermission(), &kAvx512Table, &kLinearInt8Amx, &kLinearBf16Amx,
-         &kLinearBf16x3Amx, &kAttentionBf16Amx});
+    Add({"amx", cpu.amx && RequestAmxPermission(), &kAvx512Table, &kLinearInt8Amx, &kLinearFp32Avx512,
+         &kLinearBf16Amx, &kLinearBf16x3Amx, &kAttentionBf16Amx});
 #else
     Add({"amx", false, &kAvx512Table});
 #endif
@@ -167,6 +168,7 @@ class Levels {
     table.name = level.name;
     table.base = level.base->name;
     if (level.linear_int8 != nullptr) table.linear_int8 = *level.linear_int8;
+    if (level.linear_fp32 != nullptr) table.linear_fp32 = *level.linear_fp32;
     if (level.linear_bf16 != nullptr) table.linear_bf16 = *level.linear_bf16;
     if (level.linear_bf16x3 != nullptr) table.linear_bf16x3 = *level.linear_bf16x3;
     if (level.attention_bf16 != nullptr) table.attention_bf16 = *level.attention_bf16;
@@ -240,8 +242,16 @@ bool Bf16BeatsFp32() {
 const char* CpuFeatures() { return ThisCpu().features.c_str(); }
 
 const LinearKernel& LinearFor(const KernelTable& table, Format format) {
-  if (format == Format::kInt8) return table.linear_int8;
-  return format == Format::kBf16 ? table.linear_bf16 : table.linear_bf16x3;
+  switch (format) {
+    case Format::kFp32:
+      return table.linear_fp32;
+    case Format::kBf16:
+      return table.linear_bf16;
+    case Format::kBf16x3:
+      return table.linear_bf16x3;
+    default:
+      return table.linear_int8;
+  }
 }
 
 }  // namespace crossrank::kernels

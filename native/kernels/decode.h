@@ -18,6 +18,10 @@ inline float Bf16At(const uint8_t* bytes, size_t index) {
 
 // The values that a row stands for.
 inline void DecodeRow(const uint8_t* row, size_t columns, Format format, float* values) {
+  if (format == Format::kFp32) {
+    std::memcpy(values, row, columns * sizeof(float));
+    return;
+  }
   if (format == Format::kInt8) {
     float scale;
     std::memcpy(&scale, row + ScaleOffset(columns), sizeof scale);

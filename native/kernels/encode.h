@@ -16,6 +16,12 @@ CROSSRANK_INLINE Vec LoadUpTo(const float* row, size_t column, size_t columns) {
   return column < columns ? Vec::LoadFirst(row + column, columns - column) : Vec::Zero();
 }
 
+CROSSRANK_INLINE void EncodeRowFp32(const float* row, size_t columns, uint8_t* out) {
+  const size_t padded = Steps(Format::kFp32, columns) * StepRowBytes(Format::kFp32);
+  memcpy(out, row, columns * sizeof(float));
+  memset(out + columns * sizeof(float), 0, padded - columns * sizeof(float));
+}
+
 CROSSRANK_INLINE void EncodeRowBf16(const float* row, size_t columns, uint8_t* out) {
   constexpr size_t kWidth = Vec::kWidth;
   const size_t padded = Steps(Format::kBf16, columns) * StepInputs(Format::kBf16);
@@ -78,6 +84,8 @@ CROSSRANK_INLINE void EncodeRowInt8(const float* row, size_t columns, float larg
 
 CROSSRANK_INLINE void EncodeRow(const float* row, size_t columns, Format format, uint8_t* out) {
   switch (format) {
+    case Format::kFp32:
+      return EncodeRowFp32(row, columns, out);
     case Format::kBf16:
       return EncodeRowBf16(row, columns, out);
     case Format::kBf16x3:

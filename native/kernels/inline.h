@@ -6,12 +6,12 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define CROSSRANK_INLINE __forceinline
 #define CROSSRANK_NOINLINE __declspec(noinline)
-// To L2. Any address will do.
-#define CROSSRANK_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1)
+// Any address will do.
+#define CROSSRANK_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0)
 #else
 #define CROSSRANK_INLINE inline __attribute__((always_inline))
 #define CROSSRANK_NOINLINE __attribute__((noinline))
-#define CROSSRANK_PREFETCH(p) __builtin_prefetch(p, 0, 2)
+#define CROSSRANK_PREFETCH(p) __builtin_prefetch(p, 0, 3)
 #endif
 
 // Register tiles are arrays of accumulators: they only stay in registers when their loops are unrolled in

@@ -79,14 +79,14 @@ struct KernelTable {
                                    size_t rows, size_t columns);
   // Any table row range to fp32 (weights of a checkpoint in F16, BF16 or int8 rows).
   void (*to_float)(const RowTable& table, size_t first_row, size_t row_count, size_t columns, float* out);
-  // Rows of a reduced precision (linear.h): x [rows, columns] to out, RowStride(format, columns) apart.
+  // Encoded rows (linear.h): x [rows, columns] to out, RowStride(format, columns) apart.
   void (*encode)(const float* x, size_t rows, size_t columns, Format format, uint8_t* out);
   // What follows the product, for int8 products computed elsewhere: x W^T as whole numbers [rows, outputs],
   // where args.x holds the rows for their scales, and weights.panels and weights.compensation are not read.
   void (*finish_int8)(const LinearArgs& args, const int32_t* products);
   AttentionBf16Kernel attention_bf16;
-  // Without a run function where the CPU has no kernel for it.
-  LinearKernel linear_bf16, linear_bf16x3, linear_int8;
+  // Without a run function where the table has no kernel of ours.
+  LinearKernel linear_fp32, linear_bf16, linear_bf16x3, linear_int8;
   const char* base;  // what the fp32 functions are compiled for: "generic", "avx2" or "avx512"
 };
 

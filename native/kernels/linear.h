@@ -1,7 +1,8 @@
-// The fused Linear of reduced precisions: y = x W^T + bias, and what follows it, in one call.
+// The fused Linear: y = x W^T + bias, and what follows it, in one call.
 //
 // Activations are rows in the format that the product reads ("encoded"):
 //
+//   kFp32     columns as they are, then zeros up to a k-step of 32
 //   kBf16     columns as bf16, then zeros up to a k-step of 32
 //   kBf16x3   each k-step of 32 columns as 32 high halves, then 32 low halves: x = high + low + rest, both
 //   bf16.
@@ -16,10 +17,10 @@
 //
 // Weights are panels of 32 outputs. A panel is one k-step after the other; a k-step is two tiles of 16 rows x
 // 64 bytes, for outputs 0-15 and 16-31 of the panel (kBf16x3: four, high 0-15, high 16-31, low 0-15, low
-// 16-31). Row p, 32-bit word c of a tile is the weights of output c for inputs p*E .. p*E+E-1 of the k-step:
-// E = 2 bf16 or 4 int8. That is what AMX multiplies by; one row is also the operand of vdpbf16ps and vpdpbusd
-// (two of AVX-VNNI), so one packing serves every instruction set. Outputs past the last and inputs past the
-// last are zeros.
+// 16-31; kFp32: four, two for inputs 0-15 of the k-step, two for inputs 16-31). Row p, 32-bit word c of a
+// tile is the weights of output c for inputs p*E .. p*E+E-1 of the k-step: E = 1 fp32, 2 bf16 or 4 int8. That
+// is what AMX multiplies by; one row is also the operand of vdpbf16ps and vpdpbusd (two of AVX-VNNI), so one
+// packing serves every instruction set. Outputs past the last and inputs past the last are zeros.
 #pragma once
 
 #include <cstddef>
@@ -29,15 +30,16 @@ namespace crossrank::kernels {
 
 enum class Activation : int32_t;
 
-enum class Format : int32_t { kBf16 = 0, kBf16x3 = 1, kInt8 = 2 };
+enum class Format : int32_t { kBf16 = 0, kBf16x3 = 1, kInt8 = 2, kFp32 = 3 };
 
 constexpr size_t kLineBytes = 64;
 constexpr size_t kPanelOutputs = 32;
 
 // Inputs of one k-step, and the bytes that they take in a row of activations and in a panel.
 constexpr size_t StepInputs(Format format) { return format == Format::kInt8 ? 64 : 32; }
-constexpr size_t StepRowBytes(Format format) { return format == Format::kBf16x3 ? 128 : 64; }
-constexpr size_t StepPanelBytes(Format format) { return format == Format::kBf16x3 ? 4096 : 2048; }
+constexpr bool TwoLinesAStep(Format format) { return format == Format::kBf16x3 || format == Format::kFp32; }
+constexpr size_t StepRowBytes(Format format) { return TwoLinesAStep(format) ? 128 : 64; }
+constexpr size_t StepPanelBytes(Format format) { return TwoLinesAStep(format) ? 4096 : 2048; }
 
 constexpr size_t Steps(Format format, size_t inputs) {
   return (inputs + StepInputs(format) - 1) / StepInputs(format);

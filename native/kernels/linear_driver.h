@@ -85,6 +85,7 @@ void RunLinear(const LinearArgs& args) {
       for (size_t row = first; row < end; row += Tile::kRows) {
         prefetch.Step();
         const size_t rows = end - row < Tile::kRows ? end - row : Tile::kRows;
+        epilogue.PrefetchTile(row, rows, column);
         Tile::Multiply(args.x + row * x_stride, x_stride, panel, steps, rows, tile);
         epilogue.FinishTile(tile, row, rows, column);
       }

@@ -6,12 +6,13 @@
 
 namespace crossrank::kernels {
 
-// Everything but the reduced-precision kernels.
+// Everything but products, and attention over bf16 rows.
 extern const KernelTable kGenericTable;
 #if defined(CROSSRANK_X86)
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
 
+extern const LinearKernel kLinearFp32Avx512;
 extern const LinearKernel kLinearInt8Avx2;
 extern const LinearKernel kLinearInt8AvxVnni;
 extern const LinearKernel kLinearInt8Avx512Vnni;

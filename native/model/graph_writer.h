@@ -45,7 +45,7 @@ struct Initializer {
 struct GraphProgram {
   std::string model;  // ModelProto
   std::vector<Initializer> initializers;
-  // Weights of reduced precision, by the index that their nodes name; packed by `packing`, whose functions
+  // Packed weights, by the index that their nodes name; packed by `packing`, whose functions
   // may run side by side.
   std::vector<kernels::PackedLinear> linears;
   std::vector<std::function<void()>> packing;

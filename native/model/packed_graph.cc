@@ -8,11 +8,13 @@ namespace {
 
 class PackedGraphBuilder {
  public:
-  PackedGraphBuilder(const Architecture& architecture, WeightReader& weights, Precision precision)
+  PackedGraphBuilder(const Architecture& architecture, WeightReader& weights, Precision precision,
+                     bool own_products)
       : architecture_(architecture),
         spec_(architecture.spec),
         weights_(weights),
         precision_(precision),
+        own_products_(own_products),
         format_(FormatOf(precision)),
         graph_(weights.file()) {}
 
@@ -30,8 +32,8 @@ class PackedGraphBuilder {
                                                 std::to_string(spec_.layers) + " that config.json describes");
     }
     std::string hidden = Embeddings();
-    if (precision_ != Precision::kFp32) {
-      ReducedLayers(hidden);
+    if (own_products_) {
+      FusedLayers(hidden);
     } else {
       for (size_t i = 0; i < spec_.layers; i++) hidden = Layer(i, hidden);
     }
@@ -149,7 +151,7 @@ class PackedGraphBuilder {
             Int("k_column", k_column), Int("v_column", v_column), Int("first_only", first_only ? 1 : 0)};
   }
 
-  // ---- Reduced precision: activations travel as encoded rows, beside the fp32 rows that residuals add up.
+  // ---- Products of our own: activations travel as encoded rows, beside the fp32 rows that residuals add up.
 
   // A weight of several modules that read the same rows: their outputs end to end. Returns its index.
   GraphWriter::Attribute Pack(std::initializer_list<std::string> modules, size_t rows, size_t columns,
@@ -236,7 +238,7 @@ class PackedGraphBuilder {
     return context;
   }
 
-  void ReducedLayers(std::string& values) {
+  void FusedLayers(std::string& values) {
     const size_t size = spec_.hidden_size;
     linears_.reserve(4 * spec_.layers + 1);  // what packs them refers to them
     Hidden hidden{values, Encode(values)};
@@ -290,7 +292,8 @@ class PackedGraphBuilder {
   const ModelSpec& spec_;
   WeightReader& weights_;
   const Precision precision_;
-  const kernels::Format format_;  // of a reduced precision
+  const bool own_products_;
+  const kernels::Format format_;  // of our own products
   GraphWriter graph_;
   std::vector<kernels::PackedLinear> linears_;
   std::vector<std::function<void()>> packing_;
@@ -305,8 +308,9 @@ bool AttendsInFp32(const ModelSpec& spec, Precision precision) {
          head_size > 128;
 }
 
-GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision) {
-  return PackedGraphBuilder(architecture, weights, precision).Build();
+GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision,
+                              const kernels::KernelTable& kernels) {
+  return PackedGraphBuilder(architecture, weights, precision, HasOwnProducts(precision, kernels)).Build();
 }
 
 }  // namespace crossrank

@@ -17,6 +17,7 @@ namespace crossrank {
 bool AttendsInFp32(const ModelSpec& spec, Precision precision);
 
 // `precision` is any but kAuto.
-GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision);
+GraphProgram BuildPackedGraph(const Architecture& architecture, WeightReader& weights, Precision precision,
+                              const kernels::KernelTable& kernels);
 
 }  // namespace crossrank

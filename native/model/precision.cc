@@ -81,8 +81,14 @@ Precision ResolvePrecision(Precision asked, const kernels::KernelTable& kernels)
                   "; use 'fp32', 'int8', or 'auto' for the best of what there is");
 }
 
+bool HasOwnProducts(Precision precision, const kernels::KernelTable& kernels) {
+  return precision != Precision::kFp32 || kernels.linear_fp32.run != nullptr;
+}
+
 kernels::Format FormatOf(Precision precision) {
   switch (precision) {
+    case Precision::kFp32:
+      return kernels::Format::kFp32;
     case Precision::kInt8:
       return kernels::Format::kInt8;
     case Precision::kBf16x3:

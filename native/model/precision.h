@@ -25,7 +25,10 @@ std::string RefusedFeatures();
 // has it.
 Precision ResolvePrecision(Precision asked, const kernels::KernelTable& kernels);
 
-// Of a reduced precision.
+// Whether matrix products run in kernels of ours. fp32 leaves them to ONNX Runtime where the table has none.
+bool HasOwnProducts(Precision precision, const kernels::KernelTable& kernels);
+
+// Of the rows that our own products read.
 kernels::Format FormatOf(Precision precision);
 
 }  // namespace crossrank

@@ -94,10 +94,12 @@ Initializer WeightReader::ToFloat(const Tensor& tensor, size_t rows, size_t colu
   } else {
     if (type == kernels::TableType::kI8) RequireScale(tensor.name, rows);
     out.fill = [reader = *this, &tensor, rows, columns](float* values) {
+      reader.cancellation_.Check();
       std::vector<uint8_t> copy;
       kernels::Kernels().to_float(reader.Rows(tensor, rows, copy), 0, rows, columns, values);
       reader.tensors_.ReleasePages();  // what was converted need not stay in memory beside its copy
     };
+    converted_bytes_ += rows * columns * sizeof(float);
   }
   Count(rows * columns, sizeof(float));
   return out;
@@ -119,6 +121,7 @@ std::function<void()> WeightReader::Packing(const std::string& module, size_t ro
     std::vector<float> biases(rows), values(kRows * columns);
     if (with_bias) to_float(reader.Rows(bias, 1, bias_copy), 0, 1, rows, biases.data());
     for (size_t row = 0; row < rows; row += kRows) {
+      reader.cancellation_.Check();
       const size_t count = std::min(kRows, rows - row);
       to_float(table, row, count, columns, values.data());
       if (linear.SetRows(first + row, count, values.data(), biases.data() + row)) continue;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cancellation.h"
 #include "kernels/kernels.h"
 #include "kernels/pack_linear.h"
 #include "model/graph_writer.h"
@@ -15,7 +16,9 @@ namespace crossrank {
 
 class WeightReader {
  public:
-  explicit WeightReader(const TensorSet& tensors) : tensors_(tensors) {}
+  // `cancellation` ends, with kClosed, what converts and packs tensors.
+  WeightReader(const TensorSet& tensors, const Cancellation& cancellation)
+      : tensors_(tensors), cancellation_(cancellation) {}
 
   bool Has(const std::string& name) const { return tensors_.Find(name) != nullptr; }
 
@@ -48,6 +51,8 @@ class WeightReader {
   // Parameters and bytes that the initializers handed out so far hold in memory.
   size_t parameters() const { return parameters_; }
   size_t bytes() const { return bytes_; }
+  // Of these, bytes that are converted beside the file, and again beside what ONNX Runtime packs of them.
+  size_t converted_bytes() const { return converted_bytes_; }
   void CountPacked(size_t bytes) { bytes_ += bytes; }
 
  private:
@@ -62,8 +67,9 @@ class WeightReader {
   }
 
   const TensorSet& tensors_;
+  const Cancellation& cancellation_;
   size_t parameters_ = 0;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0, converted_bytes_ = 0;
 };
 
 }  // namespace crossrank

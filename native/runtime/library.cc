@@ -21,6 +21,9 @@ std::mutex& OpenMutex() {
 
 Library* opened = nullptr;  // guarded by OpenMutex
 
+// ONNX Runtime 1.22: the first with SessionOptionsSetLoadCancellationFlag.
+constexpr uint32_t kCancellingApiLevel = 22;
+
 constexpr const char* kWhatToDo =
     "; reinstall crossrank, or point onnxRuntimePath (or CROSSRANK_ONNXRUNTIME) to a libonnxruntime of "
     "version 1.18 or newer";
@@ -85,7 +88,7 @@ const Library& OpenLibrary(const std::string& path, bool required) {
   try {
     // Errors come back as statuses; nothing is to be printed to somebody's standard error.
     auto* env = new Ort::Env(ORT_LOGGING_LEVEL_FATAL, "crossrank");
-    opened = new Library{path, base->GetVersionString(), env};
+    opened = new Library{path, base->GetVersionString(), base->GetApi(kCancellingApiLevel), env};
   } catch (const Ort::Exception& error) {
     ThrowRuntimeError("cannot start ONNX Runtime from " + path, error);
   }

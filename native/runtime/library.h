@@ -15,6 +15,8 @@ constexpr uint32_t kOrtApiLevel = 18;
 struct Library {
   std::string path;
   std::string version;
+  // Of level 22, whose sessions can be cancelled while they are created; null where the library is older.
+  const OrtApi* cancelling_api;
   Ort::Env* env;  // never destroyed: its threads and statics must outlive whatever still runs at process exit
 };
 

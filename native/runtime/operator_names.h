@@ -18,8 +18,8 @@ constexpr const char* kBiasResidualLayerNorm = "BiasResidualLayerNorm";
 // FirstTokens(hidden, offsets) -> row offsets[s] of each sequence s
 constexpr const char* kFirstTokens = "FirstTokens";
 
-// In reduced precision; "rows" are encoded rows (kernels/linear.h), `linear` is the index of a packed weight.
-// Encode(x; format) -> rows
+// Where products are ours; "rows" are encoded rows (kernels/linear.h), `linear` is the index of a packed
+// weight. Encode(x; format) -> rows
 constexpr const char* kEncode = "Encode";
 // LinearFloat(rows; linear) -> fp32
 constexpr const char* kLinearFloat = "LinearFloat";

@@ -2,7 +2,7 @@
 
 #include "runtime/float_operators.h"
 #include "runtime/operator_names.h"
-#include "runtime/reduced_operators.h"
+#include "runtime/row_operators.h"
 
 namespace crossrank::operators {
 

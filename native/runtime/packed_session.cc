@@ -14,7 +14,7 @@ namespace {
 class PackedSession : public ScoringSession {
  public:
   PackedSession(const Library& library, GraphProgram program, size_t labels,
-                const kernels::KernelTable& kernels)
+                const kernels::KernelTable& kernels, Cancellation& cancellation)
       : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)),
         labels_(labels),
         operators_(kernels, std::move(program.linears)) {
@@ -37,6 +37,7 @@ class PackedSession : public ScoringSession {
                                                  static_cast<ONNXTensorElementDataType>(initializer.type)));
       options.AddInitializer(initializer.name.c_str(), values_.back());
     }
+    const auto ending = EndCreationWhen(cancellation, library, options);
     session_ = Ort::Session(*library.env, program.model.data(), program.model.size(), options);
     ReleaseConverted(program);
   }
@@ -114,9 +115,10 @@ class PackedSession : public ScoringSession {
 }  // namespace
 
 std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels,
-                                                  const kernels::KernelTable& kernels) {
+                                                  const kernels::KernelTable& kernels,
+                                                  Cancellation& cancellation) {
   try {
-    return std::make_unique<PackedSession>(library, std::move(program), labels, kernels);
+    return std::make_unique<PackedSession>(library, std::move(program), labels, kernels, cancellation);
   } catch (const Ort::Exception& error) {
     ThrowRuntimeError("ONNX Runtime refused the model's graph", error);
   }

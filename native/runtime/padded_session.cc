@@ -32,13 +32,15 @@ InputRole RoleOf(const std::string& name) {
 
 class PaddedSession : public ScoringSession {
  public:
-  PaddedSession(const Library& library, const std::string& path, int32_t padding_id)
+  PaddedSession(const Library& library, const std::string& path, int32_t padding_id,
+                Cancellation& cancellation)
       : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)), padding_id_(padding_id) {
     Ort::SessionOptions options = SingleThreadedOptions();
     options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
     options.DisableCpuMemArena();  // grows without bound over varying padded shapes
     // SkipLayerNormalization on the CPU is a scalar loop, ten times slower than Add + LayerNormalization.
     options.AddConfigEntry("optimization.disable_specified_optimizers", "SkipLayerNormFusion");
+    const auto ending = EndCreationWhen(cancellation, library, options);
     session_ = Ort::Session(*library.env, std::filesystem::u8path(path).c_str(), options);
     ReadInputs();
     ReadOutput();
@@ -184,9 +186,9 @@ class PaddedSession : public ScoringSession {
 }  // namespace
 
 std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
-                                                  int32_t padding_id) {
+                                                  int32_t padding_id, Cancellation& cancellation) {
   try {
-    return std::make_unique<PaddedSession>(library, path, padding_id);
+    return std::make_unique<PaddedSession>(library, path, padding_id, cancellation);
   } catch (const Ort::Exception& error) {
     throw Error(ErrorCode::kModelInvalid, path + " does not load: " + error.what());
   }

@@ -33,8 +33,8 @@ std::vector<float> RandomValues(size_t count) {
 // A function that multiplies all shapes once; every thread calls it at the same time.
 using Products = std::function<void()>;
 
-Products ReducedProducts(const kernels::KernelTable& kernels, kernels::Format format,
-                         const std::vector<Shape>& shapes, size_t rows) {
+Products OwnProducts(const kernels::KernelTable& kernels, kernels::Format format,
+                     const std::vector<Shape>& shapes, size_t rows) {
   struct State {
     std::vector<kernels::PackedLinear> linears;
     std::vector<AlignedBuffer> x;
@@ -66,7 +66,7 @@ Products ReducedProducts(const kernels::KernelTable& kernels, kernels::Format fo
   };
 }
 
-Products Fp32Products(const Library& library, const std::vector<Shape>& shapes, size_t rows) {
+Products LibraryProducts(const Library& library, const std::vector<Shape>& shapes, size_t rows) {
   struct State {
     std::vector<std::vector<float>> weights, x;
     std::vector<Ort::Value> values;
@@ -139,9 +139,9 @@ double MeasureProducts(const Library& library, const kernels::KernelTable& kerne
                                            PrecisionName(precision) + " of their own to measure");
   }
   try {
-    const Products multiply = precision == Precision::kFp32
-                                  ? Fp32Products(library, shapes, plan.rows)
-                                  : ReducedProducts(kernels, FormatOf(precision), shapes, plan.rows);
+    const Products multiply = HasOwnProducts(precision, kernels)
+                                  ? OwnProducts(kernels, FormatOf(precision), shapes, plan.rows)
+                                  : LibraryProducts(library, shapes, plan.rows);
     std::atomic<size_t> rounds{0};
     multiply();  // with cold memory
     const Clock::time_point start = Clock::now();

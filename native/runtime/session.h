@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cancellation.h"
 #include "kernels/kernels.h"
 #include "model/graph_writer.h"
 #include "runtime/library.h"
@@ -54,12 +55,13 @@ class ScoringSession {
 };
 
 // Our own graph over packed sequences (model/packed_graph.h). Mapped initializers must outlive the session.
-// `program.packing` has been carried out.
+// `program.packing` has been carried out. What is cancelled ends with any error.
 std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphProgram program, size_t labels,
-                                                  const kernels::KernelTable& kernels);
+                                                  const kernels::KernelTable& kernels,
+                                                  Cancellation& cancellation);
 
 // An exported .onnx graph: every sequence of a batch padded to its longest.
 std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
-                                                  int32_t padding_id);
+                                                  int32_t padding_id, Cancellation& cancellation);
 
 }  // namespace crossrank

@@ -11,4 +11,14 @@ Ort::SessionOptions SingleThreadedOptions() {
   return options;
 }
 
+std::unique_ptr<Cancellation::Listener> EndCreationWhen(Cancellation& cancellation, const Library& library,
+                                                        Ort::SessionOptions& options) {
+  const OrtApi* api = library.cancelling_api;
+  if (api == nullptr) return nullptr;
+  OrtSessionOptions* raw = options;
+  return std::make_unique<Cancellation::Listener>(cancellation, [api, raw] {
+    Ort::Status(api->SessionOptionsSetLoadCancellationFlag(raw, true));  // a refusal leaves it to run on
+  });
+}
+
 }  // namespace crossrank

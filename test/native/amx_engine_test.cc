@@ -54,7 +54,8 @@ void TestModel(const std::string& name, const kernels::KernelTable& amx) {
   const std::vector<std::string> documents = Documents();
   LoadOptions options = Fixture(name);
   options.precision = Precision::kFp32;
-  Engine reference(Model::Load(options), {1, 0});
+  Cancellation never;
+  Engine reference(Model::Load(options, never), {1, 0});
   const std::vector<float> expected = Scores(reference, documents);
   const auto [low, high] = std::minmax_element(expected.begin(), expected.end());
   const float spread = *high - *low;
@@ -64,7 +65,7 @@ void TestModel(const std::string& name, const kernels::KernelTable& amx) {
   for (const auto& [precision, limit] : limits) {
     Checks::Get().context = name + " in " + PrecisionName(precision);
     options.precision = precision;
-    Engine engine(Model::Load(options), {2, 64});
+    Engine engine(Model::Load(options, never), {2, 64});
     CHECK(engine.model().info().precision == precision);
     CHECK(engine.model().info().linear_kernel == std::string("amx-") + PrecisionName(precision));
     const std::vector<float> actual = Scores(engine, documents);

@@ -13,7 +13,7 @@ using kernels::KernelTable;
 using kernels::PackedLinear;
 using kernels::RowStride;
 
-constexpr Format kFormats[] = {Format::kBf16, Format::kBf16x3, Format::kInt8};
+constexpr Format kFormats[] = {Format::kFp32, Format::kBf16, Format::kBf16x3, Format::kInt8};
 constexpr size_t kColumns[] = {1, 7, 8, 16, 31, 32, 33, 63, 64, 65, 100, 200, 384, 1024};
 
 float FromBits(uint32_t bits) {
@@ -40,6 +40,10 @@ std::vector<uint8_t> ReferenceRow(const float* row, size_t columns, Format forma
     }
     bytes.resize(bytes.size() + sizeof scale);
     std::memcpy(&bytes[bytes.size() - sizeof scale], &scale, sizeof scale);
+    return bytes;
+  }
+  if (format == Format::kFp32) {
+    std::memcpy(bytes.data(), row, columns * sizeof *row);
     return bytes;
   }
   for (size_t c = 0; c < columns; ++c) {

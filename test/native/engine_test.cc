@@ -1,29 +1,20 @@
 // Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered
 // exactly once, with the scores that it has alone.
-#include "engine/engine.h"
-
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <future>
+#include <limits>
 #include <thread>
 
 #include "check.h"
-#include "fixtures.h"
+#include "engine_requests.h"
 
 namespace crossrank::testing {
 namespace {
 
-std::shared_ptr<Model> LoadFixture(const std::string& name) {
-  LoadOptions options;
-  options.folder = FixturePath(name);
-  const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
-  if (library == nullptr)
-    throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
-  options.library_paths = {library};
-  return Model::Load(options);
-}
+constexpr size_t kNoLimit =
+    std::numeric_limits<size_t>::max();  // of queued tokens: slow builds must not refuse
 
 std::shared_ptr<Request> MakeRequest(unsigned seed, size_t documents) {
   auto request = std::make_shared<Request>();
@@ -73,7 +64,7 @@ void TestConcurrentRequests(const std::shared_ptr<Model>& model) {
 // A text that is not UTF-8 fails its own request and no other.
 void TestFailureStaysAlone(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "a failure stays alone";
-  Engine engine(model, {2, 0});
+  Engine engine(model, {2, 0, kNoLimit});
   std::atomic<int> good{0}, failed{0}, answers{0};
   std::vector<std::shared_ptr<Request>> requests;
   for (unsigned i = 0; i < 60; i++) {
@@ -99,7 +90,7 @@ void TestStopInTheMiddle(const std::shared_ptr<Model>& model) {
     constexpr int kRequests = 30;
     std::atomic<int> answers{0}, wrong{0};
     {
-      Engine engine(model, {2, 0});
+      Engine engine(model, {2, 0, kNoLimit});
       std::thread caller([&] {
         for (unsigned i = 0; i < kRequests; i++) {
           auto request = MakeRequest(i, 50);

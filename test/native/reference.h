@@ -59,9 +59,16 @@ inline float RowScale(const uint8_t* row, size_t columns) {
   return scale;
 }
 
+inline double FloatAt(const uint8_t* bytes, size_t index) {
+  float value;
+  std::memcpy(&value, bytes + index * sizeof value, sizeof value);
+  return value;
+}
+
 // int8 without the row's scale.
 inline double EncodedValue(const uint8_t* row, Format format, size_t column) {
   if (format == Format::kInt8) return row[column] - 128.0;
+  if (format == Format::kFp32) return FloatAt(row, column);
   if (format == Format::kBf16) return Bf16ToDouble(HalfAt(row, column));
   const size_t at = column / 32 * 64 + column % 32;
   return Bf16ToDouble(HalfAt(row, at)) + Bf16ToDouble(HalfAt(row, at + 32));
@@ -73,6 +80,8 @@ inline double PackedValue(const LinearWeights& weights, size_t output, size_t in
   const uint8_t* tile = weights.panels + output / 32 * kernels::PanelBytes(weights.format, weights.inputs) +
                         input / step_inputs * kernels::StepPanelBytes(weights.format) +
                         output % 32 / 16 * 1024;
+  if (weights.format == Format::kFp32)
+    return FloatAt(tile + in_step / 16 * 2048, in_step % 16 * 16 + output % 16);
   const size_t at = in_step / each * 16 * each + output % 16 * each + in_step % each;
   if (weights.format == Format::kInt8) return static_cast<signed char>(tile[at]);
   if (weights.format == Format::kBf16) return Bf16ToDouble(HalfAt(tile, at));

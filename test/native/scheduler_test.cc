@@ -213,7 +213,7 @@ void TestSmallRequestOccupiesEveryLane() {
   Checks::Get().context = "a small request is cut for every lane";
   Scheduler scheduler({512, kUnlimited, false, 2});
   const auto request = RequestOf({100, 100, 100, 100});
-  scheduler.Add(*request, {});
+  AddTo(scheduler, *request);
   std::vector<ChunkItem> chunk;
   scheduler.Next(chunk);
   CHECK(chunk.size() == 2);
@@ -227,7 +227,7 @@ void TestSmallRequestsShareAChunk() {
     std::vector<std::shared_ptr<Request>> requests;
     for (uint32_t tokens : {20, 20, 20, 19, 20, 3}) {
       requests.push_back(RequestOf({tokens}));
-      scheduler.Add(*requests.back(), {});
+      AddTo(scheduler, *requests.back());
     }
     std::vector<ChunkItem> chunk;
     scheduler.Next(chunk);
@@ -240,13 +240,13 @@ void TestInputOrder() {
   Scheduler scheduler({100, kUnlimited, false, 1});
   const auto request = RequestOf({50, 10, 90, 40, 5, 60}, Priority::kInteractive, true);
   const auto other = RequestOf({40, 40, 40, 40, 40, 40, 40, 40, 40});
-  scheduler.Add(*request, {});
+  AddTo(scheduler, *request);
   std::vector<uint32_t> order;
   std::vector<ChunkItem> chunk;
   scheduler.Next(chunk);
   CHECK(chunk.size() == 2 && chunk[0].document == 0 && chunk[1].document == 1);
   scheduler.PutBack(chunk);
-  scheduler.Add(*other, {});
+  AddTo(scheduler, *other);
   while (!scheduler.empty()) {
     chunk.clear();
     scheduler.Next(chunk);
@@ -262,11 +262,11 @@ void TestRunsAreNotEndedForever() {
   Checks::Get().context = "a pair that was put back twice is run to its end";
   Scheduler scheduler({512, kUnlimited, false, 1});
   const auto patient = RequestOf({200});
-  scheduler.Add(*patient, {});
+  AddTo(scheduler, *patient);
   std::vector<ChunkItem> chunk;
   for (int i = 0; i < 3; i++) {
     const auto hasty = RequestOf({100});
-    scheduler.Add(*hasty, {});
+    AddTo(scheduler, *hasty);
     chunk.clear();
     scheduler.Next(chunk);
     CHECK(chunk.size() == 2);

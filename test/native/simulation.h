@@ -29,6 +29,12 @@ inline std::shared_ptr<Request> RequestOf(const std::vector<uint32_t>& tokens,
   return request;
 }
 
+// With the keys of its documents, or each pair its own.
+inline void AddTo(Scheduler& scheduler, Request& request, const std::vector<PairKey>& keys = {}) {
+  scheduler.Admit(request);
+  for (Job& job : request.queue.jobs()) scheduler.Add(job, keys.empty() ? nullptr : &keys[job.document]);
+}
+
 class Simulation {
  public:
   explicit Simulation(const ChunkLimits& limits)
@@ -53,7 +59,7 @@ class Simulation {
       if (other != request.get() && other->options.priority == request->options.priority)
         seen.earlier += other->queue.waiting_tokens();
     }
-    scheduler_.Add(*request, keys);
+    AddTo(scheduler_, *request, keys);
   }
 
   void Remove(Request& request) {

@@ -1,4 +1,4 @@
-// The operators of a graph in reduced precision: between them activations travel as encoded rows
+// The operators of a graph whose products are ours: between them activations travel as encoded rows
 // (kernels/linear.h), and a Linear brings its own epilogue.
 #pragma once
 

@@ -1,0 +1,81 @@
+import type { NativeOutcome } from './native/binding';
+
+/** A document's place in the answer to {@link Reranker.rerank}, without the document. */
+export interface RankedIndex {
+  /** Position in the documents that were passed in, from 0. */
+  index: number;
+  /** On the scale that the option `scores` asks for. */
+  score: number;
+  /** Whether the pair was longer than `maxLength` and the model saw only part of it. */
+  truncated: boolean;
+  /** Tokens of query and document that the model did not see. */
+  tokensLost: number;
+}
+
+/** A document's place in the answer to {@link Reranker.rerank}. */
+export interface RankedDocument<T> extends RankedIndex {
+  /** The document as it was passed in. */
+  document: T;
+}
+
+/** The answer to {@link Reranker.rerank}. */
+export interface RerankResponse<R> {
+  /** Best first; equal scores keep the order of the documents. */
+  results: R[];
+  /**
+   * Whether `timeoutMs` passed before all documents were scored, and `onTimeout` made this of it. Documents that were
+   * not scored have the score NaN.
+   */
+  degraded: boolean;
+  /** Documents that were scored: all, unless `degraded`. */
+  scored: number;
+  usage: {
+    /** (query, document) pairs of the call. */
+    pairs: number;
+    /** Of the scored pairs, those whose score was there already, or was computed for the same pair of this or another call. */
+    cached: number;
+    /** Tokens computed for this call, special tokens included. */
+    tokens: number;
+  };
+  /** Wall time in milliseconds. */
+  timings: {
+    /** From the first text taken up to the last one tokenized. */
+    tokenizeMs: number;
+    /** Waiting for a free engine thread. */
+    queueMs: number;
+    /** From the first chunk's start to the last one's end. */
+    computeMs: number;
+    /** From the call to its answer. */
+    totalMs: number;
+  };
+}
+
+/** Of a call without documents. */
+export function emptyOutcome(): NativeOutcome {
+  return {
+    indexes: new Uint32Array(0),
+    scores: new Float32Array(0),
+    tokensLost: new Uint32Array(0),
+    pairs: 0,
+    scored: 0,
+    cached: 0,
+    degraded: false,
+    tokens: 0,
+    tokenizeMs: 0,
+    queueMs: 0,
+    computeMs: 0,
+  };
+}
+
+/** @param documents - As they were passed in; left out of the results where undefined. */
+export function toResults<T>(
+  outcome: NativeOutcome,
+  documents: readonly T[] | undefined,
+): (RankedDocument<T> | RankedIndex)[] {
+  const { indexes = [], scores, tokensLost = [] } = outcome;
+  return Array.from(indexes, (index, rank) => {
+    const lost = tokensLost[rank] as number;
+    const place = { index, score: scores[rank] as number, truncated: lost > 0, tokensLost: lost };
+    return documents === undefined ? place : { ...place, document: documents[index] as T };
+  });
+}

@@ -1,0 +1,58 @@
+import { type LatencySummary, RollingHistogram } from './rolling-histogram';
+
+/**
+ * What {@link Reranker.stats} tells. Rerankers that share an engine (the same model and engine options) share its
+ * counts; `latencyMs` is of this reranker's own calls.
+ */
+export interface RerankerStats extends EngineStats {
+  /** Calls that were answered in the last five minutes: time in the queue, computing, and from call to answer. */
+  latencyMs: { queue: LatencySummary; compute: LatencySummary; total: LatencySummary };
+}
+
+/** As the addon counts. */
+export interface EngineStats {
+  /** Admitted and not answered yet. `maxTokens` is where calls are refused. */
+  queue: { requests: number; tokens: number; maxTokens: number };
+  running: { chunks: number; pairs: number };
+  /** Since the model was loaded. `ended` counts all of them, answered or not. */
+  requests: {
+    ended: number;
+    refused: number;
+    failed: number;
+    aborted: number;
+    timedOut: number;
+    degraded: number;
+  };
+  /** Pairs that the model ran and their tokens; `shared`: answered by a run for the same pair; `restarted`: run again
+   * because another call ended their run. */
+  scored: { pairs: number; tokens: number; shared: number; restarted: number };
+  /** Of all threads together, a moving average; an estimate before the first run. */
+  tokensPerSecond: number;
+  /** `hits` and `misses` count pairs. */
+  cache: { entries: number; bytes: number; hits: number; misses: number };
+  /** Runs ended by an abort or a deadline: milliseconds until their thread was free. */
+  endedRuns: { count: number; meanMs: number; maxMs: number };
+  /** How many pairs scored so: 20 equal bins of the sigmoid of the first logit, from 0 to 1. */
+  scores: number[];
+}
+
+/** Times of a reranker's calls over the last minutes. */
+export class CallTimes {
+  readonly #queue = new RollingHistogram();
+  readonly #compute = new RollingHistogram();
+  readonly #total = new RollingHistogram();
+
+  record({ queueMs, computeMs }: { queueMs: number; computeMs: number }, totalMs: number): void {
+    this.#queue.record(queueMs);
+    this.#compute.record(computeMs);
+    this.#total.record(totalMs);
+  }
+
+  summary(): RerankerStats['latencyMs'] {
+    return {
+      queue: this.#queue.summary(),
+      compute: this.#compute.summary(),
+      total: this.#total.summary(),
+    };
+  }
+}

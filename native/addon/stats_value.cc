@@ -1,0 +1,53 @@
+#include "addon/stats_value.h"
+
+#include <initializer_list>
+#include <utility>
+
+namespace crossrank::addon {
+namespace {
+
+using Field = std::pair<const char*, double>;
+
+Napi::Object Fields(Napi::Env env, std::initializer_list<Field> fields) {
+  Napi::Object out = Napi::Object::New(env);
+  for (const auto& [name, value] : fields) out[name] = Napi::Number::New(env, value);
+  return out;
+}
+
+double Number(uint64_t value) { return static_cast<double>(value); }
+
+}  // namespace
+
+Napi::Object StatsToJs(Napi::Env env, const EngineStats& stats) {
+  Napi::Object out = Napi::Object::New(env);
+  out["queue"] = Fields(env, {{"requests", Number(stats.queued_requests)},
+                              {"tokens", Number(stats.queued_tokens)},
+                              {"maxTokens", Number(stats.max_queued_tokens)}});
+  out["running"] =
+      Fields(env, {{"chunks", Number(stats.running_chunks)}, {"pairs", Number(stats.running_pairs)}});
+  out["requests"] = Fields(env, {{"ended", Number(stats.requests)},
+                                 {"refused", Number(stats.refused)},
+                                 {"failed", Number(stats.failed)},
+                                 {"aborted", Number(stats.aborted)},
+                                 {"timedOut", Number(stats.timed_out)},
+                                 {"degraded", Number(stats.degraded)}});
+  out["scored"] = Fields(env, {{"pairs", Number(stats.scored_pairs)},
+                               {"tokens", Number(stats.tokens)},
+                               {"shared", Number(stats.shared_pairs)},
+                               {"restarted", Number(stats.restarted_pairs)}});
+  out["tokensPerSecond"] = Napi::Number::New(env, stats.tokens_per_second);
+  out["cache"] = Fields(env, {{"entries", Number(stats.cache_entries)},
+                              {"bytes", Number(stats.cache_bytes)},
+                              {"hits", Number(stats.cache_hits)},
+                              {"misses", Number(stats.cache_misses)}});
+  const double mean = stats.ended_runs == 0 ? 0 : stats.ended_runs_ms / Number(stats.ended_runs);
+  out["endedRuns"] = Fields(
+      env, {{"count", Number(stats.ended_runs)}, {"meanMs", mean}, {"maxMs", stats.ended_runs_most_ms}});
+  Napi::Array scores = Napi::Array::New(env, stats.sigmoid_scores.size());
+  for (uint32_t i = 0; i < scores.Length(); i++)
+    scores.Set(i, Napi::Number::New(env, Number(stats.sigmoid_scores[i])));
+  out["scores"] = scores;
+  return out;
+}
+
+}  // namespace crossrank::addon
