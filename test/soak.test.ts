@@ -3,8 +3,14 @@ import { makeTexts } from '../bench/texts';
 import { runSoak, type SoakPlan } from '../bench/under-load/soak';
 import { SoakCheck } from '../bench/under-load/soak-check';
 import { type Candidates, candidatesOf, drawRequests, type SoakRequest } from '../bench/under-load/soak-plan';
-import type { RerankerStats } from '../bench/under-load/stats';
-import { CrossrankError, type LoadOptions, type RankedIndex, Reranker, type RerankResponse } from '../lib';
+import {
+  CrossrankError,
+  type LoadOptions,
+  type RankedIndex,
+  Reranker,
+  type RerankerStats,
+  type RerankResponse,
+} from '../lib';
 import { temporaryFolder } from './support/models';
 
 const PLAN = { requests: 300, callers: 24, seed: 7, stallMs: 30_000 };
@@ -98,7 +104,7 @@ describe('the check of the soak finds', () => {
   });
   const NO_TIMES = { count: 0, p50: 0, p95: 0, p99: 0, max: 0 };
 
-  function problems(act: (check: SoakCheck) => void, told: RerankerStats | null = null): string[] {
+  function problems(act: (check: SoakCheck) => void, told?: RerankerStats): string[] {
     const check = new SoakCheck(candidates, 1);
     check.started(request);
     act(check);

@@ -1,9 +1,8 @@
-import type { Reranker } from '../../lib';
+import type { Reranker, RerankerStats } from '../../lib';
 import { median } from '../../lib/cli/statistics';
 import { randomNumbers } from '../random';
 import { makeTexts, type TextSet } from '../texts';
 import { DOCUMENTS, loadModel, type Settings, type Show, USUAL_LENGTH } from './scenario';
-import { type RerankerStats, statsOf } from './stats';
 
 /** Requests aborted at random moments while they run. */
 export interface Cancel {
@@ -18,7 +17,7 @@ export interface Aborts {
   /** Requests that had been answered before their abort came. */
   answeredBefore: number;
   /** From a cancellation that ended a run to the lane being free; null where crossrank does not tell. */
-  endedRuns: RerankerStats['endedRuns'] | null;
+  endedRuns: RerankerStats['endedRuns'];
   /** Requests of the other callers, all of them answered completely. */
   others: number;
 }
@@ -53,7 +52,7 @@ async function measureAborts(settings: Settings, otherCallers: number, show: Sho
     stopped = true;
   });
   const [aborts] = await Promise.all([measured, ...callers]);
-  return { ...aborts, endedRuns: statsOf(reranker)?.endedRuns ?? null, others };
+  return { ...aborts, endedRuns: reranker.stats().endedRuns, others };
 }
 
 async function abortAtRandom(

@@ -89,8 +89,8 @@ function cancelRows({ alone, besideOthers }: { alone: Aborts; besideOthers: Abor
     [
       '  abort to lane free, mean',
       '',
-      endedRuns === null ? 'not told' : ms(endedRuns.meanMs),
-      endedRuns === null ? '' : `(max ${ms(endedRuns.maxMs)}; ${endedRuns.count} runs ended)`,
+      ms(endedRuns.meanMs),
+      `(max ${ms(endedRuns.maxMs)}; ${endedRuns.count} runs ended)`,
     ],
     [
       '  requests aborted',
@@ -122,7 +122,7 @@ function soakRows(soak: Soak): Row[] {
       'wrong results, lost or doubled work',
       '0',
       String(soak.problemCount),
-      stats === null ? '(not compared with stats)' : `(${stats.scored.pairs} pairs scored)`,
+      `(${stats.scored.pairs} pairs scored)`,
     ],
     [
       'resident memory at the end',

@@ -1,6 +1,5 @@
-import { CrossrankError, type RankedIndex, type RerankResponse } from '../../lib';
+import { CrossrankError, type RankedIndex, type RerankerStats, type RerankResponse } from '../../lib';
 import { type Candidates, pairOf, type SoakRequest } from './soak-plan';
-import type { RerankerStats } from './stats';
 
 /** How requests ended, each counted once. */
 export interface SoakCounts {
@@ -108,13 +107,13 @@ export class SoakCheck {
     }
   }
 
-  /** @param stats - of a reranker that has had these requests alone; null where they cannot be asked */
-  finish(stats: RerankerStats | null): void {
+  /** @param stats - of a reranker that has had these requests alone; without them, settlements alone are checked */
+  finish(stats?: RerankerStats): void {
     const unsettled = this.#settlements.filter((times) => times === 0).length;
     const twice = this.#settlements.filter((times) => times > 1).length;
     if (unsettled > 0) this.#report(`${unsettled} requests did not settle`);
     if (twice > 0) this.#report(`${twice} requests settled more than once`);
-    if (stats === null) return;
+    if (stats === undefined) return;
     const { counts } = this;
     const equal = (what: string, told: number, counted: number) => {
       if (told !== counted) this.#report(`stats tell ${told} ${what}, and ${counted} were counted`);

@@ -1,9 +1,9 @@
-import type { Reranker, RerankOptions } from '../../lib';
+import type { Reranker, RerankerStats, RerankOptions } from '../../lib';
 import { makeTexts } from '../texts';
 import { loadModel, type Settings, type Show } from './scenario';
 import { SoakCheck, type SoakCounts } from './soak-check';
 import { type Candidates, candidatesOf, documentsOf, drawRequests, type SoakRequest } from './soak-plan';
-import { type RerankerStats, statsOf, statsSince } from './stats';
+import { statsSince } from './stats';
 
 /** Many requests, most of which are cut short in some way. */
 export interface Soak {
@@ -16,7 +16,7 @@ export interface Soak {
   /** More than are listed, where there are many. */
   problemCount: number;
   /** Null where crossrank does not tell; then outcomes are not compared with it. */
-  stats: RerankerStats | null;
+  stats: RerankerStats;
   /** Resident memory of this process after so many requests. */
   memory: MemorySample[];
   /** After the first tenth. */
@@ -79,7 +79,7 @@ export async function runSoak(
   plan: SoakPlan,
   show: Show = () => {},
 ): Promise<Soak> {
-  const before = statsOf(reranker);
+  const before = reranker.stats();
   const check = new SoakCheck(candidates, plan.requests);
   const draw = drawRequests(candidates, plan.seed, plan.unsharedShare);
   const every = Math.max(1, Math.floor(plan.requests / MEMORY_SAMPLES));
@@ -111,7 +111,7 @@ export async function runSoak(
   });
   await untilStalled(Promise.all(callers), () => lastSettled, plan.stallMs);
   const elapsedMs = performance.now() - started;
-  const stats = statsSince(before, statsOf(reranker));
+  const stats = statsSince(before, reranker.stats());
   check.finish(stats);
   const last = memory.at(-1) as MemorySample;
   const early = memory.find(({ settled }) => settled >= plan.requests * EARLY_SHARE) ?? last;

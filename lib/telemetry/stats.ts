@@ -14,7 +14,7 @@ export interface EngineStats {
   /** Admitted and not answered yet. `maxTokens` is where calls are refused. */
   queue: { requests: number; tokens: number; maxTokens: number };
   running: { chunks: number; pairs: number };
-  /** Since the model was loaded. `ended` counts all of them, answered or not. */
+  /** Since the model was loaded. `ended`: admitted and not under way any more, so all but the refused. */
   requests: {
     ended: number;
     refused: number;
@@ -23,8 +23,10 @@ export interface EngineStats {
     timedOut: number;
     degraded: number;
   };
-  /** Pairs that the model ran and their tokens; `shared`: answered by a run for the same pair; `restarted`: run again
-   * because another call ended their run. */
+  /**
+   * Pairs that the model ran and their tokens; `shared`: answered by a run for the same pair; `restarted`: run again
+   * because another call ended their run.
+   */
   scored: { pairs: number; tokens: number; shared: number; restarted: number };
   /** Of all threads together, a moving average; an estimate before the first run. */
   tokensPerSecond: number;
