@@ -12,15 +12,19 @@
 
 namespace crossrank::testing {
 
-inline std::shared_ptr<Model> LoadFixture(const std::string& name) {
+inline LoadOptions FixtureOptions(const std::string& name) {
   LoadOptions options;
   options.folder = FixturePath(name);
   const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
   if (library == nullptr)
     throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
   options.library_paths = {library};
+  return options;
+}
+
+inline std::shared_ptr<Model> LoadFixture(const std::string& name) {
   Cancellation never;
-  return Model::Load(options, never);
+  return Model::Load(FixtureOptions(name), never);
 }
 
 // A request on its way, whose answer can be waited for.
