@@ -25,6 +25,7 @@ Handle Acquire(const std::string& fixture, std::chrono::milliseconds idle_unload
   EngineOptions options;
   options.lanes = 2;
   options.max_queued_tokens = kNoLimit;
+  options.cache = {1 << 20, std::chrono::hours(1)};
   return EngineRegistry::Get().Acquire(FixtureOptions(fixture), options, holder, cancellation);
 }
 
