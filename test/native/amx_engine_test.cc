@@ -2,29 +2,19 @@
 // does, to the precision's error, and does not depend on the batch.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <future>
 
 #include "amx_emulator.h"
 #include "check.h"
-#include "engine/engine.h"
-#include "fixtures.h"
+#include "engine_requests.h"
 #include "tables.h"
 
 namespace crossrank::testing {
 namespace {
 
 std::vector<float> Scores(Engine& engine, const std::vector<std::string>& documents) {
-  auto request = std::make_shared<Request>();
-  request->queries = {"which planet is red"};
-  request->documents = documents;
-  request->options.max_tokens = 64;
-  request->options.rank = false;
-  auto promise = std::make_shared<std::promise<Outcome>>();
-  request->done = [promise](Outcome outcome) { promise->set_value(std::move(outcome)); };
-  std::future<Outcome> answer = promise->get_future();
-  engine.Submit(request);
-  const Outcome outcome = answer.get();
+  Call call("which planet is red", documents);
+  call.request->options.max_tokens = 64;
+  const Outcome outcome = call.SubmitTo(engine).Wait();
   CHECK(!outcome.error);
   if (outcome.error) std::fprintf(stderr, "%s\n", outcome.error->what());
   return outcome.scores;
@@ -40,19 +30,9 @@ std::vector<std::string> Documents() {
   return documents;
 }
 
-LoadOptions Fixture(const std::string& name) {
-  LoadOptions options;
-  options.folder = FixturePath(name);
-  const char* library = std::getenv("CROSSRANK_ONNXRUNTIME");  // npm test names the one beside the addon
-  if (library == nullptr)
-    throw Error(ErrorCode::kRuntime, "set CROSSRANK_ONNXRUNTIME to an ONNX Runtime library");
-  options.library_paths = {library};
-  return options;
-}
-
 void TestModel(const std::string& name, const kernels::KernelTable& amx) {
   const std::vector<std::string> documents = Documents();
-  LoadOptions options = Fixture(name);
+  LoadOptions options = FixtureOptions(name);
   options.precision = Precision::kFp32;
   Cancellation never;
   Engine reference(Model::Load(options, never), {1, 0});
