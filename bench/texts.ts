@@ -1,4 +1,5 @@
 import type { Reranker } from '../lib';
+import { countTokens } from '../lib/cli/token-counts';
 import type { Range } from './arguments';
 import { randomNumbers } from './random';
 import { WORDS } from './words';
@@ -16,8 +17,6 @@ interface PricedWord {
 
 const QUERY_WORDS = 8;
 const FILLER = 'the the the the the the the the';
-/** Tokens left of a text while its tokens are counted. */
-export const KEPT_TOKENS = 4;
 
 /**
  * Makes queries and documents of common words; a document has as many tokens as drawn from `length`, evenly. What a word
@@ -60,19 +59,4 @@ async function priceWords(reranker: Reranker): Promise<PricedWord[]> {
   ]);
   const priced = WORDS.map((text, i) => ({ text, tokens: (counts[i] as number) - filler }));
   return priced.filter(({ tokens }) => tokens > 0);
-}
-
-/** Tokens of texts that have more than {@link KEPT_TOKENS}: what the model sees of them and what it loses, cut short. */
-export async function countTokens(reranker: Reranker, texts: readonly string[]): Promise<number[]> {
-  const query = 'a';
-  const { usage } = await reranker.rerank(query, [''], { cache: false });
-  const { results } = await reranker.rerank(query, texts, {
-    maxLength: usage.tokens + KEPT_TOKENS,
-    truncate: 'document',
-    returnDocuments: false,
-    cache: false,
-  });
-  const counts = new Array<number>(texts.length);
-  for (const { index, tokensLost } of results) counts[index] = KEPT_TOKENS + tokensLost;
-  return counts;
 }

@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { parseBenchArguments, UsageError } from '../bench/arguments';
 import { SHAPES } from '../bench/shapes';
 import { syntheticModel } from '../bench/synthetic';
-import { countTokens, makeTexts } from '../bench/texts';
+import { makeTexts } from '../bench/texts';
 import { tokenizerFiles } from '../bench/vocabulary';
 import { Reranker } from '../lib';
 import { median, percentile, spreadOf } from '../lib/cli/statistics';
+import { countTokens } from '../lib/cli/token-counts';
 import { expectWellFormed, runScript } from './support/bench';
 import { temporaryFolder } from './support/models';
 

@@ -6,8 +6,8 @@ import {
   readValues,
   UsageError,
 } from '../../lib/cli/command-line';
+import { KEPT_TOKENS } from '../../lib/cli/token-counts';
 import { SHAPE_NAMES, type ShapeName } from '../shapes';
-import { KEPT_TOKENS } from '../texts';
 import { PEERS } from './contenders';
 
 /** Contenders are compared with those whose scores are of the same kind. */

@@ -1,5 +1,6 @@
 import { Reranker } from '../../lib';
-import { countTokens, makeTexts, type TextSet } from '../texts';
+import { countTokens } from '../../lib/cli/token-counts';
+import { makeTexts, type TextSet } from '../texts';
 import type { PeersOptions } from './arguments';
 
 /** Queries that the rounds go through, so that none repeats the one before. */

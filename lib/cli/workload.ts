@@ -1,6 +1,7 @@
 import { PASSAGES, QUERIES } from '../precision/pairs';
 import type { Reranker } from '../reranker';
 import type { Range } from './command-line';
+import { countTokens } from './token-counts';
 
 /** What is measured: a query, its documents, and the options they are ranked with. */
 export interface Workload {
@@ -12,8 +13,6 @@ export interface Workload {
 const QUERY = QUERIES[1] as string;
 /** Room for the query and special tokens. */
 const QUERY_TOKENS = 64;
-/** Tokens left of a passage while its tokens are counted. */
-const KEPT_TOKENS = 4;
 /** (sqrt 5 - 1) / 2: multiples of it fill an interval evenly, however many there are. */
 const GOLDEN_RATIO = 0.618033988749895;
 
@@ -39,18 +38,4 @@ function compose(tokens: readonly number[], first: number, wanted: number): stri
     rest -= cost;
   }
   return parts.join(' ');
-}
-
-/** What the model sees of each text, and what it loses when all are cut short. */
-async function countTokens(reranker: Reranker, texts: readonly string[]): Promise<number[]> {
-  const { usage } = await reranker.rerank('a', [''], { cache: false });
-  const { results } = await reranker.rerank('a', texts, {
-    maxLength: usage.tokens + KEPT_TOKENS,
-    truncate: 'document',
-    returnDocuments: false,
-    cache: false,
-  });
-  const counts = new Array<number>(texts.length);
-  for (const { index, tokensLost } of results) counts[index] = KEPT_TOKENS + tokensLost;
-  return counts;
 }
