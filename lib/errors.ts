@@ -9,7 +9,12 @@
  * - `ERR_QUEUE_FULL`: too much work waits already; the error has `queuedRequests`, `queuedTokens` and `retryAfterMs`.
  * - `ERR_TIMEOUT`: the call's `timeoutMs` passed before all pairs were scored.
  * - `ERR_MEMORY`: the model does not fit into `memoryBudget`.
- * - `ERR_CLOSED`: the reranker has been disposed.
+ * - `ERR_CLOSED`: the reranker, embedder or store has been disposed or closed.
+ * - `ERR_STORE`: a store cannot be reached or failed; the message tells what to check.
+ * - `ERR_STORE_MISMATCH`: a store was made with another embedding model or dimension.
+ * - `ERR_INDEX_INVALID`: an index file is broken, or none of ours.
+ * - `ERR_DATASET_INVALID`: a corpus, a run, queries or qrels cannot be read; the message names file and line.
+ * - `ERR_MISSING_PACKAGE`: an optional package is not installed; the message has the command that installs it.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
  */
@@ -23,6 +28,11 @@ export type ErrorCode =
   | 'ERR_TIMEOUT'
   | 'ERR_MEMORY'
   | 'ERR_CLOSED'
+  | 'ERR_STORE'
+  | 'ERR_STORE_MISMATCH'
+  | 'ERR_INDEX_INVALID'
+  | 'ERR_DATASET_INVALID'
+  | 'ERR_MISSING_PACKAGE'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';
 

@@ -1,0 +1,104 @@
+import { CrossrankError, invalidArgument } from '../errors';
+import { isMetadataValue } from './filter';
+import type { EmbeddedDocument, EmbeddingSpace, QueryOptions, StoredDocument } from './types';
+
+/**
+ * Checks documents before a store or an index takes any of them.
+ * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`
+ */
+export function checkDocuments(documents: readonly StoredDocument[], name = 'documents'): void {
+  if (!Array.isArray(documents)) throw invalidArgument(name, 'an array', documents);
+  const seen = new Map<string, number>();
+  for (let i = 0; i < documents.length; i++) {
+    const document: unknown = documents[i];
+    if (typeof document !== 'object' || document === null) {
+      throw invalidArgument(`${name}[${i}]`, 'an object with id and text', document);
+    }
+    const { id, text, metadata } = document as Partial<StoredDocument>;
+    if (typeof id !== 'string' || id === '') {
+      throw invalidArgument(`${name}[${i}].id`, 'a string that is not empty', id);
+    }
+    if (typeof text !== 'string') throw invalidArgument(`${name}[${i}].text`, 'a string', text);
+    const first = seen.get(id);
+    if (first !== undefined) {
+      throw new CrossrankError(
+        'ERR_INVALID_ARGUMENT',
+        `${name}[${first}] and ${name}[${i}] have the same id ${JSON.stringify(id)}; an id names one document`,
+      );
+    }
+    seen.set(id, i);
+    if (metadata !== undefined) checkMetadata(metadata, `${name}[${i}].metadata`);
+  }
+}
+
+function checkMetadata(metadata: unknown, name: string): void {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw invalidArgument(name, 'an object', metadata);
+  }
+  for (const [key, value] of Object.entries(metadata)) {
+    if (key === '' || key.startsWith('$')) {
+      throw invalidArgument(name, 'field names that are not empty and do not start with $', key);
+    }
+    if (!isMetadataValue(value)) {
+      throw invalidArgument(`${name}.${key}`, 'a string, a finite number or a boolean', value);
+    }
+  }
+}
+
+/** As {@link checkDocuments}, with their vectors. */
+export function checkEmbedded(documents: readonly EmbeddedDocument[], space: EmbeddingSpace): void {
+  checkDocuments(documents);
+  documents.forEach(({ vector }, i) => {
+    checkVector(vector, space, `documents[${i}].vector`);
+  });
+}
+
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`: no Float32Array, another dimension, not finite */
+export function checkVector(vector: unknown, space: EmbeddingSpace, name = 'vector'): void {
+  if (!(vector instanceof Float32Array)) throw invalidArgument(name, 'a Float32Array', vector);
+  if (vector.length !== space.dimension) {
+    throw new CrossrankError(
+      'ERR_INVALID_ARGUMENT',
+      `${name} has ${vector.length} values, but vectors of ${space.model} have ${space.dimension}; embed it with that model`,
+    );
+  }
+  for (let i = 0; i < vector.length; i++) {
+    if (!Number.isFinite(vector[i])) {
+      throw invalidArgument(`${name}[${i}]`, 'a finite number', vector[i]);
+    }
+  }
+}
+
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
+export function checkTopK(topK: unknown, name = 'topK'): asserts topK is number {
+  if (!Number.isSafeInteger(topK) || (topK as number) < 1) {
+    throw invalidArgument(name, 'an integer of at least 1', topK);
+  }
+}
+
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`; with the signal's reason where it is aborted already */
+export function checkQuery(vector: unknown, space: EmbeddingSpace, options: QueryOptions): void {
+  checkVector(vector, space);
+  checkTopK(options?.topK);
+  options.signal?.throwIfAborted();
+}
+
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
+export function checkIds(ids: unknown): asserts ids is readonly string[] {
+  if (!Array.isArray(ids)) throw invalidArgument('ids', 'an array of strings', ids);
+  ids.forEach((id, i) => {
+    if (typeof id !== 'string' || id === '') {
+      throw invalidArgument(`ids[${i}]`, 'a string that is not empty', id);
+    }
+  });
+}
+
+/** @throws {@link CrossrankError} with `ERR_STORE_MISMATCH`, which names both */
+export function checkSpace(store: string, found: EmbeddingSpace, wanted: EmbeddingSpace): void {
+  if (found.model === wanted.model && found.dimension === wanted.dimension) return;
+  throw new CrossrankError(
+    'ERR_STORE_MISMATCH',
+    `${store} holds vectors of ${found.model} (${found.dimension} dimensions), not of ${wanted.model} ` +
+      `(${wanted.dimension}); open it with that model, or index the documents into a new store`,
+  );
+}
