@@ -1,4 +1,12 @@
-import { CrossrankError, invalidArgument } from './errors';
+import { invalidArgument } from './errors';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNames,
+  checkSignal,
+  checkTimeout,
+} from './option-checks';
 
 /**
  * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
@@ -259,43 +267,8 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
-  const { timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
-    throw invalidArgument('timeoutMs', 'a positive number of milliseconds', timeoutMs);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument('signal', 'an AbortSignal', signal);
-  }
+  checkTimeout(options.timeoutMs);
+  checkSignal(options.signal);
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
   checkBoolean('cache', options.cache);
-}
-
-function checkNames(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument('options', 'an object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new CrossrankError(
-        'ERR_INVALID_ARGUMENT',
-        `Unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`,
-      );
-    }
-  }
-}
-
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || choices.includes(value as string)) return;
-  throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalidArgument(name, `an integer from ${min} to ${max}`, value);
-  }
 }
