@@ -21,9 +21,10 @@ Error Disposed() { return Error(ErrorCode::kClosed, "the reranker or embedder ha
 // Null: a reranker.
 std::optional<PoolingRule> ParsePooling(const Napi::Object& options) {
   if (options.Get("pooling").IsNull()) return std::nullopt;
-  const std::string name = Text(options, "pooling");
+  const auto rule = options.Get("pooling").As<Napi::Object>();
+  const std::string name = Text(rule, "pooling");
   const Pooling pooling = name == "cls" ? Pooling::kCls : name == "last" ? Pooling::kLast : Pooling::kMean;
-  return PoolingRule{pooling, Flag(options, "normalize")};
+  return PoolingRule{pooling, Flag(rule, "normalize")};
 }
 
 // A number where there is a limit, null where there is none.
