@@ -1,4 +1,12 @@
-import { CrossrankError, invalidArgument } from './errors';
+import { invalidArgument } from './errors';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNames,
+  checkSignal,
+  checkTimeout,
+} from './option-checks';
 
 /**
  * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
@@ -108,6 +116,9 @@ export interface LoadOptions {
   cache?: false | CacheOptions;
 }
 
+/** Load options of every model, whatever it is loaded for. */
+export type EngineOptions = Omit<LoadOptions, 'verify' | 'profile'>;
+
 /** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
 export interface ScoringOptions {
   /**
@@ -183,7 +194,8 @@ const MAX_NICE = 19;
 /** A year: what is longer is never. */
 const MAX_IDLE_MS = 365 * 24 * 3600 * 1000;
 
-const LOAD_OPTIONS = [
+/** Of every model, whatever it is loaded for. */
+export const ENGINE_OPTIONS = [
   'precision',
   'cpu',
   'threads',
@@ -193,17 +205,22 @@ const LOAD_OPTIONS = [
   'memoryBudget',
   'onnxRuntimePath',
   'specialTokens',
-  'verify',
-  'profile',
   'maxQueuedTokens',
   'cache',
 ];
+const LOAD_OPTIONS = [...ENGINE_OPTIONS, 'verify', 'profile'];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
 const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
+  checkEngineOptions(options);
+  checkBoolean('verify', options.verify);
+  checkBoolean('profile', options.profile);
+}
+
+export function checkEngineOptions(options: EngineOptions): void {
   checkChoice('precision', options.precision, PRECISIONS);
   checkChoice('cpu', options.cpu, CPU_LEVELS);
   checkInteger('threads', options.threads, 1, MAX_THREADS);
@@ -215,8 +232,6 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
   }
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
-  checkBoolean('verify', options.verify);
-  checkBoolean('profile', options.profile);
   checkInteger('maxQueuedTokens', options.maxQueuedTokens, 1, Number.MAX_SAFE_INTEGER);
   checkCache(options.cache);
 }
@@ -259,43 +274,8 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
-  const { timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
-    throw invalidArgument('timeoutMs', 'a positive number of milliseconds', timeoutMs);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument('signal', 'an AbortSignal', signal);
-  }
+  checkTimeout(options.timeoutMs);
+  checkSignal(options.signal);
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
   checkBoolean('cache', options.cache);
-}
-
-function checkNames(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument('options', 'an object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new CrossrankError(
-        'ERR_INVALID_ARGUMENT',
-        `Unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`,
-      );
-    }
-  }
-}
-
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || choices.includes(value as string)) return;
-  throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalidArgument(name, `an integer from ${min} to ${max}`, value);
-  }
 }
