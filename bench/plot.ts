@@ -1,4 +1,3 @@
-import { percentile } from '../lib/cli/statistics';
 import { axisName, gridLine, type Panel, steps, tickBelow, title } from '../lib/plot/panel';
 import {
   chart,
@@ -12,6 +11,7 @@ import {
   round,
   short,
 } from '../lib/plot/svg';
+import { percentile } from '../lib/statistics';
 import type { Profile } from './measure';
 
 const WIDTH = 1080;

@@ -1,6 +1,6 @@
-import { median } from '../../lib/cli/statistics';
 import { axisName, gridLine, type Panel, steps, tickBelow, title } from '../../lib/plot/panel';
 import { chart, colorOf, INK, label, line, MUTED, niceScale, plain, round, short } from '../../lib/plot/svg';
+import { median } from '../../lib/statistics';
 import type { Responsive } from './responsive';
 import type { UnderLoadResult } from './result';
 import type { Soak } from './soak';

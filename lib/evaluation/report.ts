@@ -1,4 +1,4 @@
-import { type Summary, summarize } from '../cli/statistics';
+import { type Summary, summarize } from '../statistics';
 import { type BootstrapOptions, type Estimate, pairedBootstrap } from './bootstrap';
 import type { MetricValues } from './metrics';
 
