@@ -1,10 +1,11 @@
 import { Reranker } from '../lib';
 import { evaluationChart } from '../lib/evaluation/chart';
 import { type Dataset, openDataset } from '../lib/evaluation/dataset';
-import { type EvaluatedRanker, type EvaluateOptions, evaluate } from '../lib/evaluation/evaluate';
+import { type EvaluatedRanker, evaluate } from '../lib/evaluation/evaluate';
 import { readRun } from '../lib/evaluation/files';
 import { stageOfRun } from '../lib/evaluation/first-stage';
 import { computeMetrics } from '../lib/evaluation/metrics';
+import type { EvaluateOptions } from '../lib/evaluation/options';
 import type { ScoredDocument } from '../lib/evaluation/types';
 import { expectWellFormed } from './support/bench';
 import { fixture } from './support/models';

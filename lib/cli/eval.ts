@@ -2,14 +2,14 @@ import { access, constants, writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { evaluationChart } from '../evaluation/chart';
 import { openDataset } from '../evaluation/dataset';
+import { evaluate } from '../evaluation/evaluate';
+import { parseMetric } from '../evaluation/metrics';
 import {
   DEFAULT_INITIAL_K,
   DEFAULT_METRICS,
   DEFAULT_SEED,
   type EvaluationProgress,
-  evaluate,
-} from '../evaluation/evaluate';
-import { parseMetric } from '../evaluation/metrics';
+} from '../evaluation/options';
 import type { Precision } from '../options';
 import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';

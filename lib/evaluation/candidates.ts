@@ -2,6 +2,7 @@ import { CrossrankError } from '../errors';
 import { randomNumbers } from '../random';
 import type { Dataset } from './dataset';
 import type { EvaluatedQuery, FirstStage } from './first-stage';
+import type { Plan } from './options';
 
 /** A query with the documents that are to be ranked for it. */
 export interface Candidates {
@@ -16,13 +17,6 @@ export interface Gathered {
   candidates: Candidates[];
   /** Found documents that the corpus does not have. */
   unknown: number;
-}
-
-export interface GatherOptions {
-  topK: number;
-  unknown: 'error' | 'ignore';
-  signal?: AbortSignal | undefined;
-  onProgress(step: 'retrieve' | 'read', done: number, total: number): void;
 }
 
 /** The judged queries, or `count` of them drawn with the seed; in the order of the data set either way. */
@@ -54,8 +48,9 @@ export async function gatherCandidates(
   dataset: Dataset,
   firstStage: FirstStage,
   queries: readonly EvaluatedQuery[],
-  { topK, unknown, signal, onProgress }: GatherOptions,
+  { depths, unknown, signal, onProgress }: Plan,
 ): Promise<Gathered> {
+  const topK = depths.at(-1) as number;
   const found: { query: EvaluatedQuery; ids: string[] }[] = [];
   for (const query of queries) {
     signal?.throwIfAborted();
@@ -95,7 +90,7 @@ async function textsOf(
   dataset: Dataset,
   wanted: ReadonlySet<string>,
   signal: AbortSignal | undefined,
-  onProgress: GatherOptions['onProgress'],
+  onProgress: Plan['onProgress'],
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   if (wanted.size === 0) return texts;

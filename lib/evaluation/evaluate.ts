@@ -1,17 +1,10 @@
 import { CrossrankError, invalidArgument } from '../errors';
-import {
-  checkBoolean,
-  checkChoice,
-  checkFunction,
-  checkInteger,
-  checkNames,
-  checkSignal,
-} from '../option-checks';
 import { type Candidates, gatherCandidates, judgedQueries } from './candidates';
 import type { Dataset } from './dataset';
 import type { FirstStage } from './first-stage';
-import { type Metric, type MetricValues, parseMetric, scoreRanking } from './metrics';
-import { type EvaluationReport, type Outcome, summarizeDepth } from './report';
+import { type MetricValues, scoreRanking } from './metrics';
+import { type EvaluateOptions, type Plan, planOf } from './options';
+import { type DepthReport, type EvaluationReport, type Outcome, summarizeDepth } from './report';
 
 /** What reranks: a `Reranker`, or anything that answers as it does. */
 export interface EvaluatedRanker {
@@ -26,68 +19,6 @@ export interface EvaluatedRanker {
     usage?: { tokens: number };
   }>;
 }
-
-/** How far {@link evaluate} is. */
-export interface EvaluationProgress {
-  /** `retrieve`: the first stage, in queries; `read`: texts from the corpus; `rerank`: in rankings. */
-  step: 'retrieve' | 'read' | 'rerank';
-  done: number;
-  total: number;
-}
-
-/** Options of {@link evaluate}. */
-export interface EvaluateOptions {
-  /** Candidates of each query that are reranked, at most. @defaultValue `100` */
-  initialK?: number;
-  /** Other depths to measure as well, so that one can be chosen: at most 32. @defaultValue none */
-  sweep?: readonly number[];
-  /** Names as {@link parseMetric} takes them. @defaultValue `['ndcg@10', 'mrr@10', 'map', 'recall@10', 'p@10']` */
-  metrics?: readonly string[];
-  /** Evaluate so many of the judged queries, drawn with `seed`. @defaultValue all */
-  queries?: number;
-  /** Resamples of the bootstrap. @defaultValue `10_000` */
-  resamples?: number;
-  /** Of the intervals, between 0 and 1. @defaultValue `0.95` */
-  confidence?: number;
-  /** From 0 to 2^32 - 1; the same seed gives the same report, latencies apart. @defaultValue `1` */
-  seed?: number;
-  /**
-   * Whether queries that the first stage finds nothing for count as 0 (trec_eval's `-c`), or are left out.
-   * @defaultValue `false`: left out, as trec_eval does with queries that a run does not have
-   */
-  complete?: boolean;
-  /** What to do with found documents that the corpus does not have: refuse, or leave them out. @defaultValue `'error'` */
-  unknown?: 'error' | 'ignore';
-  onProgress?: (progress: EvaluationProgress) => void;
-  /** Ends the evaluation; what runs of it is ended. */
-  signal?: AbortSignal;
-  /**
-   * What an abort comes to: `'error'` rejects with the signal's reason; `'partial'` resolves to the report of the queries
-   * that are done, and rejects where none is. @defaultValue `'error'`
-   */
-  onAbort?: 'error' | 'partial';
-}
-
-const OPTIONS = [
-  'initialK',
-  'sweep',
-  'metrics',
-  'queries',
-  'resamples',
-  'confidence',
-  'seed',
-  'complete',
-  'unknown',
-  'onProgress',
-  'signal',
-  'onAbort',
-];
-export const DEFAULT_METRICS: readonly string[] = ['ndcg@10', 'mrr@10', 'map', 'recall@10', 'p@10'];
-export const DEFAULT_INITIAL_K = 100;
-export const DEFAULT_SEED = 1;
-const MAX_INITIAL_K = 1_000_000;
-const MAX_SWEEP = 32;
-const MAX_SEED = 2 ** 32 - 1;
 
 /**
  * Measures what reranking does to a search: for each judged query the first stage finds `initialK` candidates, the ranker
@@ -104,29 +35,10 @@ export async function evaluate(
   ranker: EvaluatedRanker,
   options: EvaluateOptions = {},
 ): Promise<EvaluationReport> {
-  checkOptions(options);
-  const {
-    initialK = DEFAULT_INITIAL_K,
-    sweep = [],
-    seed = DEFAULT_SEED,
-    unknown = 'error',
-    signal,
-  } = options;
-  const { complete = false, onAbort = 'error', resamples = 10_000, confidence = 0.95 } = options;
-  const metrics = uniqueMetrics(options.metrics ?? DEFAULT_METRICS);
-  const depths = [...new Set([initialK, ...sweep])].sort((a, b) => a - b);
-  const onProgress = (step: EvaluationProgress['step'], done: number, total: number) =>
-    options.onProgress?.({ step, done, total });
-
-  const queries = judgedQueries(dataset, options.queries, seed);
-  const topK = depths.at(-1) as number;
-  const gathered = await gatherCandidates(dataset, firstStage, queries, {
-    topK,
-    unknown,
-    signal,
-    onProgress,
-  });
-  const counted = gathered.candidates.filter(({ ids }) => complete || ids.length > 0);
+  const plan = planOf(options);
+  const queries = judgedQueries(dataset, plan.queries, plan.seed);
+  const gathered = await gatherCandidates(dataset, firstStage, queries, plan);
+  const counted = gathered.candidates.filter(({ ids }) => plan.complete || ids.length > 0);
   if (counted.length === 0) {
     throw new CrossrankError(
       'ERR_DATASET_INVALID',
@@ -134,41 +46,25 @@ export async function evaluate(
         'check that both name queries and documents alike',
     );
   }
-  const outcomes: Outcome[][] = [];
-  let aborted = false;
-  try {
-    for (const candidates of counted) {
-      outcomes.push(
-        await rankAtDepths(dataset, ranker, candidates, depths, metrics, signal, (done) =>
-          onProgress('rerank', outcomes.length * depths.length + done, counted.length * depths.length),
-        ),
-      );
-    }
-  } catch (error) {
-    aborted = signal?.aborted === true;
-    if (!aborted || onAbort === 'error' || outcomes.length === 0) throw error;
-  }
-
-  const bootstrap = { resamples, confidence, seed };
-  const names = metrics.map(({ name }) => name);
-  const reports = depths.map((depth, i) =>
+  const { outcomes, aborted } = await rankAll(dataset, ranker, counted, plan);
+  const own = plan.depths.indexOf(plan.initialK);
+  const reports = plan.depths.map((depth, i) =>
     summarizeDepth(
       depth,
       outcomes.map((each) => each[i] as Outcome),
-      names,
-      bootstrap,
+      plan,
     ),
   );
-  const own = depths.indexOf(initialK);
+  const { resamples, confidence, seed } = plan;
   return {
     dataset: dataset.name,
-    ...(reports[own] as (typeof reports)[number]),
+    ...(reports[own] as DepthReport),
     queries: outcomes.map((each, i) => {
       const { degraded: _, ...figures } = each[own] as Outcome;
       return { id: (counted[i] as Candidates).query.id, ...figures };
     }),
-    sweep: reports.filter(({ initialK: depth }) => sweep.includes(depth)),
-    bootstrap,
+    sweep: reports.filter(({ initialK }) => plan.sweep.includes(initialK)),
+    bootstrap: { resamples, confidence, seed },
     withoutCandidates: gathered.candidates.filter(({ ids }) => ids.length === 0).length,
     unknownCandidates: gathered.unknown,
     degraded: outcomes.filter((each) => each[own]?.degraded).length,
@@ -176,24 +72,46 @@ export async function evaluate(
   };
 }
 
+/** The outcomes of each query, one for each depth. */
+async function rankAll(
+  { qrels }: Dataset,
+  ranker: EvaluatedRanker,
+  candidates: readonly Candidates[],
+  plan: Plan,
+): Promise<{ outcomes: Outcome[][]; aborted: boolean }> {
+  const { depths, signal, onAbort, onProgress } = plan;
+  const outcomes: Outcome[][] = [];
+  const total = candidates.length * depths.length;
+  try {
+    for (const each of candidates) {
+      const judged = qrels.get(each.query.id) as ReadonlyMap<string, number>;
+      const before = outcomes.length * depths.length;
+      outcomes.push(
+        await rankAtDepths(ranker, each, judged, plan, (done) => onProgress('rerank', before + done, total)),
+      );
+    }
+  } catch (error) {
+    if (signal?.aborted !== true || onAbort === 'error' || outcomes.length === 0) throw error;
+    return { outcomes, aborted: true };
+  }
+  return { outcomes, aborted: false };
+}
+
 /** One query at every depth, so that a machine that slows down for a while slows all depths. */
 async function rankAtDepths(
-  dataset: Dataset,
   ranker: EvaluatedRanker,
   { query, ids, texts }: Candidates,
-  depths: readonly number[],
-  metrics: readonly Metric[],
-  signal: AbortSignal | undefined,
+  judged: ReadonlyMap<string, number>,
+  { depths, metrics, signal }: Plan,
   onRanked: (done: number) => void,
 ): Promise<Outcome[]> {
-  const judged = dataset.qrels.get(query.id) as ReadonlyMap<string, number>;
   const measure = (ranking: readonly string[]): MetricValues =>
     Object.fromEntries(metrics.map((metric) => [metric.name, scoreRanking(metric, ranking, judged)]));
   const outcomes: Outcome[] = [];
   for (const depth of depths) {
     signal?.throwIfAborted();
     onRanked(outcomes.length);
-    const known = ids.slice(0, depth);
+    const found = ids.slice(0, depth);
     const started = performance.now();
     const answer = await ranker.rerank(
       query.text,
@@ -202,9 +120,9 @@ async function rankAtDepths(
     );
     const latencyMs = performance.now() - started;
     outcomes.push({
-      candidates: known.length,
-      before: measure(known),
-      after: measure(rankedIds(known, answer.results)),
+      candidates: found.length,
+      before: measure(found),
+      after: measure(rankedIds(found, answer.results)),
       latencyMs,
       tokens: answer.usage?.tokens ?? 0,
       degraded: answer.degraded === true,
@@ -225,34 +143,4 @@ function rankedIds(ids: readonly string[], results: readonly { index: number }[]
     'ERR_INVALID_ARGUMENT',
     'the ranker gave a document twice; each may stand once in a ranking',
   );
-}
-
-function uniqueMetrics(names: readonly string[]): Metric[] {
-  return [...new Map(names.map(parseMetric).map((metric) => [metric.name, metric])).values()];
-}
-
-function checkOptions(options: EvaluateOptions): void {
-  checkNames(options, OPTIONS);
-  checkInteger('initialK', options.initialK, 1, MAX_INITIAL_K);
-  const { sweep, metrics, confidence } = options;
-  if (sweep !== undefined && !(Array.isArray(sweep) && sweep.length <= MAX_SWEEP)) {
-    throw invalidArgument('sweep', `an array of at most ${MAX_SWEEP} depths`, sweep);
-  }
-  sweep?.forEach((depth, i) => {
-    checkInteger(`sweep[${i}]`, depth, 1, MAX_INITIAL_K);
-  });
-  if (metrics !== undefined && !(Array.isArray(metrics) && metrics.length > 0)) {
-    throw invalidArgument('metrics', "an array such as ['ndcg@10']", metrics);
-  }
-  checkInteger('queries', options.queries, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger('resamples', options.resamples, 100, 1_000_000);
-  if (confidence !== undefined && !(confidence > 0 && confidence < 1)) {
-    throw invalidArgument('confidence', 'a number between 0 and 1', confidence);
-  }
-  checkInteger('seed', options.seed, 0, MAX_SEED);
-  checkBoolean('complete', options.complete);
-  checkChoice('unknown', options.unknown, ['error', 'ignore']);
-  checkFunction('onProgress', options.onProgress);
-  checkSignal(options.signal);
-  checkChoice('onAbort', options.onAbort, ['error', 'partial']);
 }

@@ -1,6 +1,7 @@
 import { type Summary, summarize } from '../statistics';
 import { type BootstrapOptions, type Estimate, pairedBootstrap } from './bootstrap';
 import type { MetricValues } from './metrics';
+import type { Plan } from './options';
 
 /** One metric before and after reranking, over all queries. */
 export interface MetricReport {
@@ -40,7 +41,7 @@ export interface QueryReport {
   tokens: number;
 }
 
-/** The answer of {@link evaluate}. */
+/** The answer of `evaluate`. */
 export interface EvaluationReport extends DepthReport {
   /** Name of the data set. */
   dataset: string;
@@ -70,16 +71,11 @@ export interface Outcome {
 }
 
 /** @param outcomes - of all queries; not empty */
-export function summarizeDepth(
-  initialK: number,
-  outcomes: readonly Outcome[],
-  metrics: readonly string[],
-  bootstrap: BootstrapOptions,
-): DepthReport {
+export function summarizeDepth(initialK: number, outcomes: readonly Outcome[], plan: Plan): DepthReport {
   const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, each) => total + of(each), 0);
   return {
     initialK,
-    metrics: metrics.map((metric) => summarizeMetric(metric, outcomes, bootstrap)),
+    metrics: plan.metrics.map(({ name }) => summarizeMetric(name, outcomes, plan)),
     latencyMs: summarize(outcomes.map(({ latencyMs }) => latencyMs)),
     pairs: sum(({ candidates }) => candidates),
     tokens: sum(({ tokens }) => tokens),
