@@ -270,7 +270,7 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkBoolean('cache', options.cache);
 }
 
-function checkNames(options: object, known: readonly string[]): void {
+export function checkNames(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalidArgument('options', 'an object', options);
   }
@@ -284,7 +284,7 @@ function checkNames(options: object, known: readonly string[]): void {
   }
 }
 
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+export function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
   if (value === undefined || choices.includes(value as string)) return;
   throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
 }
