@@ -85,13 +85,13 @@ Napi::Value VectorIndexObject::AppendFrom(const Napi::CallbackInfo& info) {
   });
 }
 
-// read(first, count): rows as they are kept, of unit length
+// read(rows): as they are kept, of unit length
 Napi::Value VectorIndexObject::Read(const Napi::CallbackInfo& info) {
   return Translate(info.Env(), [&]() -> Napi::Value {
-    const RowStore& rows = index().rows();
-    const size_t count = Count(info[1]);
-    auto out = Napi::Float32Array::New(info.Env(), count * rows.dimension());
-    rows.Read(Count(info[0]), count, out.Data());
+    const RowStore& store = index().rows();
+    const Span<const uint32_t> rows = View<uint32_t>(info[0]);
+    auto out = Napi::Float32Array::New(info.Env(), rows.size() * store.dimension());
+    store.Read(rows, out.Data());
     return out;
   });
 }

@@ -108,9 +108,9 @@ void RowStore::AppendFrom(const RowStore& other, Span<const uint32_t> rows) {
   }
 }
 
-void RowStore::Read(size_t first, size_t count, float* out) const {
-  for (size_t row = first; row < first + count; ++row, out += dimension_) {
-    std::copy_n(view_.chunk_of(row).values(view_.in_chunk(row)), dimension_, out);
+void RowStore::Read(Span<const uint32_t> rows, float* out) const {
+  for (const uint32_t row : rows) {
+    out = std::copy_n(view_.chunk_of(row).values(view_.in_chunk(row)), dimension_, out);
   }
 }
 

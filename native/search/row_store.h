@@ -67,7 +67,7 @@ class RowStore {
   // Appends these rows of a store of the same dimension.
   void AppendFrom(const RowStore& other, Span<const uint32_t> rows);
   // `out`: dimension() values a row.
-  void Read(size_t first, size_t count, float* out) const;
+  void Read(Span<const uint32_t> rows, float* out) const;
 
  private:
   void Reserve(size_t count);

@@ -265,7 +265,7 @@ void RowsAreCopiedToTheBit(const KernelTable& table) {
   copy.rows().AppendFrom(index.rows(), odd);
   copy.Show(0, odd.size());
   std::vector<float> read(odd.size() * data.dimension);
-  copy.rows().Read(0, odd.size(), read.data());
+  index.rows().Read(odd, read.data());
   CHECK(again.rows().AppendUnit(read));
   again.Show(0, odd.size());
   for (const uint32_t r : odd) index.Show(r, r + 1);
