@@ -24,7 +24,8 @@ const LONG_WORD = /^.{64}/su;
  *
  * Letters and digits make words, everything else parts them: `don't` is `don` and `t`, `state-of-the-art` four words,
  * `max_tokens` two, `3.14` two, `getUserName` one. Case, width and accents do not count (`Ｃafé` is `cafe`); what NFKC
- * makes equal is equal. Emoji are no words.
+ * makes equal is equal. English plurals are taken for singulars (`planets`: `planet`); there are no stop words, for BM25
+ * hardly counts the commonest words anyway. Emoji are no words.
  *
  * - Chinese is cut into words by jieba, long ones into their shorter words as well (半导体: 半导, 导体, 半导体), on its
  *   own where its addon loads, else into pairs of characters; see {@link hanMethod}. Its dictionary is read with the
@@ -36,7 +37,7 @@ const LONG_WORD = /^.{64}/su;
 export function wordsOf(text: string): string[] {
   const words: string[] = [];
   for (const [word] of folded(text).matchAll(WORD)) {
-    if (LAST_SPACED.test(word)) words.push(clipped(word));
+    if (LAST_SPACED.test(word)) words.push(singular(clipped(word)));
     else addParts(words, word);
   }
   return words;
@@ -52,13 +53,24 @@ function clipped(word: string): string {
   return word.length <= 64 ? word : (LONG_WORD.exec(word)?.[0] ?? word);
 }
 
+/**
+ * The S-stemmer of Harman (1991), "How effective is suffixing?": English plurals alone, and only words that are longer
+ * than three letters.
+ */
+function singular(word: string): string {
+  if (word.length <= 3 || !word.endsWith('s')) return word;
+  if (/[^ae]ies$/.test(word)) return `${word.slice(0, -3)}y`;
+  if (/[^aeo]es$/.test(word)) return word.slice(0, -1);
+  return /[us]s$/.test(word) ? word : word.slice(0, -1);
+}
+
 /** A word with letters of scripts that need more than spaces. */
 function addParts(words: string[], word: string): void {
   for (const { 0: part, groups } of word.matchAll(PART)) {
     if (groups?.han !== undefined) addHan(words, part);
     else if (groups?.hangul !== undefined) addBigrams(words, part);
     else if (groups?.dictionary !== undefined) addSegments(words, part);
-    else words.push(clipped(part));
+    else words.push(singular(clipped(part)));
   }
 }
 
