@@ -49,49 +49,51 @@ export async function readEmbeddingConfig(
   };
 }
 
-async function readModules(
-  folder: string,
-  modules: unknown,
-  asked: Pooling | undefined,
-): Promise<Pick<EmbeddingConfig, 'pooling' | 'normalize' | 'dimension'>> {
-  if (modules === undefined) return { pooling: asked ?? 'mean', normalize: true, dimension: undefined };
-  if (!Array.isArray(modules)) throw invalidFile('modules.json', 'a list of modules');
-  const found: Pick<EmbeddingConfig, 'pooling' | 'normalize' | 'dimension'> = {
-    pooling: asked ?? 'mean',
-    normalize: false,
-    dimension: undefined,
+/** What `modules.json` and the pooling module say. */
+type ModuleFacts = Pick<EmbeddingConfig, 'pooling' | 'normalize' | 'dimension'>;
+
+const MODULES = ['Transformer', 'Pooling', 'Normalize'];
+
+async function readModules(folder: string, json: unknown, asked: Pooling | undefined): Promise<ModuleFacts> {
+  if (json === undefined) return { pooling: asked ?? 'mean', normalize: true, dimension: undefined };
+  const modules = modulesOf(json);
+  const [transformer, pooling, normalize] = modules;
+  const strange = modules.findIndex(({ kind }, i) => kind !== MODULES[i]);
+  if (strange >= 0 || transformer === undefined || pooling === undefined) {
+    const what = strange < 0 ? 'no Pooling' : `${JSON.stringify(modules[strange]?.kind)} at place ${strange}`;
+    throw new CrossrankError(
+      'ERR_MODEL_UNSUPPORTED',
+      `modules.json has ${what}; known are Transformer, Pooling and, where it is wanted, Normalize, in this order`,
+    );
+  }
+  if (transformer.path !== '') {
+    throw new CrossrankError(
+      'ERR_MODEL_UNSUPPORTED',
+      `modules.json keeps the transformer in the folder ${JSON.stringify(transformer.path)}; move its files into the ` +
+        "model's own folder and make that path empty",
+    );
+  }
+  const file = join(pooling.path, 'config.json');
+  const config = objectOf(await readJson(folder, file));
+  if (config === undefined) throw invalidFile(file, 'an object, and modules.json names it');
+  const dimension = config.embedding_dimension ?? config.word_embedding_dimension;
+  return {
+    pooling: asked ?? pooledBy(config, file),
+    normalize: normalize !== undefined,
+    dimension: Number.isInteger(dimension) ? (dimension as number) : undefined,
   };
-  for (const [i, module] of modules.entries()) {
+}
+
+/** The class of each module, without the package it is from, and its folder. */
+function modulesOf(json: unknown): { kind: string; path: string }[] {
+  if (!Array.isArray(json)) throw invalidFile('modules.json', 'a list of modules');
+  return json.map((module: unknown) => {
     const { type, path } = objectOf(module) ?? {};
     if (typeof type !== 'string' || typeof path !== 'string') {
       throw invalidFile('modules.json', 'modules with a type and a path');
     }
-    const kind = type.split('.').at(-1) as string;
-    if (kind !== ['Transformer', 'Pooling', 'Normalize'][i]) throw unsupportedModule(kind, i);
-    if (kind === 'Transformer' && path !== '') {
-      throw new CrossrankError(
-        'ERR_MODEL_UNSUPPORTED',
-        `modules.json keeps the transformer in the folder ${JSON.stringify(path)}; move its files into the model's own folder`,
-      );
-    }
-    if (kind === 'Normalize') found.normalize = true;
-    if (kind !== 'Pooling') continue;
-    const file = join(path, 'config.json');
-    const config = objectOf(await readJson(folder, file));
-    if (config === undefined) throw invalidFile(file, 'an object, and modules.json names it');
-    const dimension = config.embedding_dimension ?? config.word_embedding_dimension;
-    if (Number.isInteger(dimension)) found.dimension = dimension as number;
-    found.pooling = asked ?? pooledBy(config, file);
-  }
-  return found;
-}
-
-function unsupportedModule(kind: string, place: number): CrossrankError {
-  return new CrossrankError(
-    'ERR_MODEL_UNSUPPORTED',
-    `modules.json has a module ${JSON.stringify(kind)} at place ${place}; known are Transformer, Pooling and, where ` +
-      'it is wanted, Normalize, in this order',
-  );
+    return { kind: type.split('.').at(-1) as string, path };
+  });
 }
 
 /**
