@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { CrossrankError, invalidArgument } from '../errors';
 import { isMetadataValue } from './filter';
 import type { EmbeddedDocument, EmbeddingSpace, QueryOptions, StoredDocument } from './types';
@@ -62,7 +63,8 @@ export function checkEmbedded(documents: readonly EmbeddedDocument[], space: Emb
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`: no Float32Array, another dimension, not finite */
 export function checkVector(vector: unknown, space: EmbeddingSpace, name = 'vector'): void {
-  if (!(vector instanceof Float32Array)) throw invalidArgument(name, 'a Float32Array', vector);
+  // Not instanceof: in a context of its own, as under jest, what the addon makes is of the main one.
+  if (!types.isFloat32Array(vector)) throw invalidArgument(name, 'a Float32Array', vector);
   if (vector.length !== space.dimension) {
     throw new CrossrankError(
       'ERR_INVALID_ARGUMENT',
