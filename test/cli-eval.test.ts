@@ -64,6 +64,15 @@ test('writes into the current folder where no file is named', () => {
   expect(existsSync(join(folder, 'crossrank-eval.json'))).toBe(true);
 });
 
+test.each(['bm25', 'dense', 'hybrid'])('finds candidates in the corpus itself: %s', (stage) => {
+  const out = outputs();
+  const asked = ['eval', '--dataset', MINI, '--first-stage', stage, '--initial-k', '10'];
+  const { status, stdout, stderr } = runCli([...asked, ...TINY, ...out.args]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toContain(`mini: 8 queries, first stage ${stage}, up to 10 candidates`);
+  expect(out.read().metrics[0]?.before.mean).toBeGreaterThan(0.8);
+});
+
 test('measures what was asked for', () => {
   const out = outputs();
   const options = ['--metrics', 'P@3,map', '--queries', '3', '--seed', '7', '--initial-k', '3', '--complete'];
@@ -107,6 +116,11 @@ test.each<[string, string[], RegExp]>([
     /^ERR_DATASET_INVALID: there is no file/,
   ],
   ['a model that is not there', [...ASKED, '--rerank', '/no/model'], /^ERR_MODEL_NOT_FOUND/],
+  [
+    'an embedder that is not there',
+    ['eval', '--dataset', MINI, '--first-stage', 'dense', '--embedder', '/no/model'],
+    /^ERR_MODEL_NOT_FOUND/,
+  ],
 ])('%s fails with exit code 1 and the code, and writes nothing', (_, args, message) => {
   const out = outputs();
   const { status, stdout, stderr } = runCli([...args, ...out.args]);

@@ -21,6 +21,7 @@ const OPTIONS = {
   dataset: { type: 'string' },
   split: { type: 'string' },
   'first-stage': { type: 'string' },
+  embedder: { type: 'string' },
   rerank: { type: 'string' },
   precision: { type: 'string' },
   'initial-k': { type: 'string' },
@@ -43,6 +44,7 @@ interface Arguments {
   dataset: string;
   split: string;
   firstStage: string;
+  embedder: string | undefined;
   model: string | undefined;
   precision: Precision;
   initialK: number;
@@ -60,11 +62,14 @@ function readArguments(args: readonly string[]): Arguments {
   const values = readValues(args, OPTIONS);
   if (values.dataset === undefined)
     throw new UsageError('--dataset is needed: a folder of the layout of BEIR');
-  if (values['first-stage'] === undefined) throw new UsageError('--first-stage is needed: a run file');
+  if (values['first-stage'] === undefined) {
+    throw new UsageError('--first-stage is needed: bm25, dense, hybrid or a run file');
+  }
   return {
     dataset: values.dataset,
     split: values.split ?? 'test',
     firstStage: values['first-stage'],
+    embedder: values.embedder,
     model: values.rerank,
     precision: readChoice('precision', values.precision, PRECISIONS) ?? 'auto',
     initialK: readInteger('initial-k', values['initial-k'] ?? String(DEFAULT_INITIAL_K), MAX_DEPTH),
@@ -118,7 +123,11 @@ async function measure(asked: Arguments, signal: AbortSignal, progress: Progress
   const { unknown, initialK, sweep, metrics, queries, seed, complete } = asked;
   progress.show('reading the data set', 0);
   const dataset = await openDataset(asked.dataset, { split: asked.split, unknown });
-  const firstStage = await openFirstStage(asked.firstStage, Math.max(initialK, ...sweep));
+  await using firstStage = await openFirstStage(asked.firstStage, dataset, {
+    ...{ topK: Math.max(initialK, ...sweep), embedder: asked.embedder, signal },
+    onProgress: (documents) =>
+      progress.show(`indexing, ${documents} of ${dataset.size} documents`, documents / dataset.size),
+  });
   await using reranker = await Reranker.load(asked.model, { precision: asked.precision, cache: false });
   await reranker.warmUp();
   const { model, precision, threads, kernels } = reranker.info();
