@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UsageError } from '../lib/cli/command-line';
+import { evaluateCommand } from '../lib/cli/eval';
 import { expectWellFormed } from './support/bench';
 import { CLI, runCli } from './support/cli';
 import { fixture, temporaryFolder } from './support/models';
@@ -97,11 +99,16 @@ test.each<[string, string[], RegExp]>([
     /--svg .* cannot be written: \/no\/such\/folder/,
   ],
   ['an argument too many', [...ASKED, 'model'], /"model" belongs to no option/],
-])('%s is a usage error: exit code 2, a line, and where help is', (_, args, message) => {
-  const { status, stdout, stderr } = runCli(args);
+])('%s is a usage error', async (_, args, message) => {
+  const failure = await evaluateCommand(args.slice(1)).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(UsageError);
+  expect((failure as UsageError).message).toMatch(message);
+});
+
+test('a usage error is exit code 2, a line, and where help is', () => {
+  const { status, stdout, stderr } = runCli(['eval', '--dataset', MINI]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-  expect(stderr).toMatch(message);
-  expect(stderr).toMatch(/crossrank --help lists commands and options\.\n$/);
+  expect(stderr).toMatch(/^--first-stage is needed: .*\ncrossrank --help lists commands and options\.\n$/);
 });
 
 test.each<[string, string[], RegExp]>([

@@ -10,7 +10,7 @@ import {
   DEFAULT_SEED,
   type EvaluationProgress,
 } from '../evaluation/options';
-import type { Precision } from '../options';
+import { PRECISIONS, type Precision } from '../options';
 import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
 import { describeEvaluation } from './eval-report';
@@ -35,7 +35,6 @@ const OPTIONS = {
   json: { type: 'string' },
 } as const;
 
-const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
 const MAX_DEPTH = 100_000;
 /** As shells count a process that SIGINT ended. */
 const INTERRUPTED = 130;
@@ -109,7 +108,7 @@ export async function evaluateCommand(args: readonly string[]): Promise<number> 
   try {
     return await measure(asked, interrupt.signal, progress);
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error;
     progress.clear();
     console.error('interrupted before the first query was done');
     return INTERRUPTED;
@@ -140,9 +139,9 @@ async function measure(asked: Arguments, signal: AbortSignal, progress: Progress
   progress.clear();
   const ranker = { model: basename(model), precision, threads, kernels };
   const result = { date: new Date().toISOString(), firstStage: asked.firstStage, ranker, ...report };
+  console.log(describeEvaluation(result, dataset));
   await writeFile(asked.svg, evaluationChart(report));
   await writeFile(asked.json, `${JSON.stringify(result, null, 2)}\n`);
-  console.log(describeEvaluation(result, dataset));
   console.log(`written: ${asked.svg}, ${asked.json}`);
   return report.aborted ? INTERRUPTED : 0;
 }
