@@ -59,7 +59,8 @@ export async function openDataset(folder: string, options: DatasetOptions = {}):
   const root = resolve(folder);
   const corpus = join(root, 'corpus.jsonl');
   const qrelsPath = await findQrels(root, split);
-  const [queries, qrels] = [await readQueries(join(root, 'queries.jsonl')), await readQrels(qrelsPath)];
+  const queries = await readQueries(join(root, 'queries.jsonl'));
+  const qrels = await readQrels(qrelsPath);
 
   const unseen = new Map<string, string>();
   for (const [query, judged] of qrels) for (const id of judged.keys()) unseen.set(id, query);
