@@ -144,6 +144,25 @@ test('a cascade is a stage of another one', async () => {
   );
 });
 
+test('what a ranker tells of a document beside its score stays with it', async () => {
+  const spanned: Ranker = {
+    async rerank<T extends string | object>(query: string, documents: readonly T[]) {
+      const answer = await strong.rerank(query, documents);
+      const results = answer.results.map((result) => ({
+        ...result,
+        truncated: true,
+        span: [result.index, 7],
+      }));
+      return { ...answer, results, extra: 'told' };
+    },
+  };
+  const cascade = new Cascade({ stages: [{ ranker: cheap, keep: 2 }, { ranker: spanned }] });
+  const { results, stages } = await cascade.rerank(QUERY, DOCUMENTS);
+  expect(results.map(({ truncated }) => truncated)).toEqual(DOCUMENTS.map((_, rank) => rank < 2));
+  expect(results.map((result) => 'span' in result)).toEqual(DOCUMENTS.map((_, rank) => rank < 2));
+  expect(stages.map(({ extra }) => extra)).toEqual([undefined, 'told']);
+});
+
 test('where a later stage reports less than all, the others follow in the order they had', async () => {
   const best: Ranker = {
     async rerank<T extends string | object>(query: string, documents: readonly T[]) {

@@ -112,7 +112,7 @@ describe('an answer that is not exactly a permutation changes nothing', () => {
     ['negative', -5],
     ['too large', Number.MAX_VALUE],
     ['a fraction', 1.5],
-    ['in a prototype', { __proto__: 7 }],
+    ['an object', {}],
   ])('a token count that is %s counts as none', async (_, count) => {
     const choices = [{ message: { content: '[3] > [1] > [4] > [2]' } }];
     endpoint.next.push(

@@ -1,6 +1,6 @@
 import { textsOf } from '../documents';
 import { CrossrankError, invalidArgument } from '../errors';
-import type { RankedDocument, RerankResponse } from '../response';
+import type { RankedDocument, RankedIndex, RerankResponse } from '../response';
 import { type CascadeOptions, type CascadeStage, readCascadeOptions } from './cascade-options';
 import { checkRankOptions, type Ranker, type RankOptions } from './ranker';
 
@@ -9,7 +9,7 @@ const TIMER_RESOLUTION_MS = 1;
 
 /** A document's place in the answer to {@link Cascade.rerank}. */
 export interface CascadedDocument<T> extends RankedDocument<T> {
-  /** Of the last stage that scored it, and on that stage's scale; so are `truncated` and `tokensLost`. */
+  /** Of the last stage that scored it, and on that stage's scale; so is everything else that a ranker tells of it. */
   score: number;
   /** Number of that stage, from 0. Only scores of results with the same `stage` can be compared. */
   stage: number;
@@ -55,12 +55,13 @@ interface Place {
   index: number;
   stage: number;
   stageScores: number[];
-  score: number;
-  truncated: boolean;
-  tokensLost: number;
+  /** What the stage said of it, with whatever its ranker tells beside the score. */
+  result: Omit<RankedIndex, 'index'>;
 }
 
 type Ended = Pick<CascadeResponse<never>, 'endedBy' | 'error'>;
+
+const NOT_SCORED = { score: Number.NaN, truncated: false, tokensLost: 0 };
 
 /** A call on its way. */
 interface Run<T> {
@@ -111,16 +112,7 @@ export class Cascade implements Ranker {
     options.signal?.throwIfAborted();
     const texts = textsOf(documents, options.text);
     const kept = documents.slice(); // callers may change theirs meanwhile
-    const places = texts.map(
-      (_, index): Place => ({
-        index,
-        stage: 0,
-        stageScores: [],
-        score: Number.NaN,
-        truncated: false,
-        tokensLost: 0,
-      }),
-    );
+    const places = texts.map((_, index): Place => ({ index, stage: 0, stageScores: [], result: NOT_SCORED }));
     const run: Run<T> = { query, texts, options, started, places, reports: [] };
     return this.#response(run, kept, await this.#runStages(run));
   }
@@ -185,9 +177,9 @@ export class Cascade implements Ranker {
       reports.reduce((total, report) => total + figure(report), 0);
     return {
       results: places
-        .filter(({ stage, score }) => minScore === undefined || (stage === last && score >= minScore))
+        .filter(({ stage, result }) => minScore === undefined || (stage === last && result.score >= minScore))
         .slice(0, topK)
-        .map((place) => ({ ...place, document: documents[place.index] as T })),
+        .map(({ result, ...place }) => ({ ...result, ...place, document: documents[place.index] as T })),
       degraded:
         ended.endedBy === 'timeout' || ended.endedBy === 'error' || reports.some(({ degraded }) => degraded),
       scored: reports[0]?.scored ?? 0,
@@ -227,7 +219,7 @@ function takeAnswer<T>(
 ): void {
   const before = run.places.slice(0, candidates);
   const left = new Set(before);
-  const after = results.map(({ index, score, truncated, tokensLost }) => {
+  const after = results.map(({ index, document: _, ...result }) => {
     const place = before[index];
     if (place === undefined || !left.delete(place)) {
       const what = `stages[${number}].ranker answered index ${index}, twice or of ${candidates} documents`;
@@ -236,8 +228,8 @@ function takeAnswer<T>(
         `${what}; a Ranker names different documents of the call`,
       );
     }
-    place.stageScores[number] = score;
-    if (!Number.isNaN(score)) Object.assign(place, { stage: number, score, truncated, tokensLost });
+    place.stageScores[number] = result.score;
+    if (!Number.isNaN(result.score)) Object.assign(place, { stage: number, result });
     return place;
   });
   for (const place of left) place.stageScores[number] = Number.NaN;
@@ -259,7 +251,7 @@ function isDecided<T>(
   const first = marginOf === 'set' ? topK : 1;
   const last = Math.min(topK, survivors - 1);
   for (let rank = first; rank <= last; rank++) {
-    const lead = (places[rank - 1] as Place).score - (places[rank] as Place).score;
+    const lead = (places[rank - 1] as Place).result.score - (places[rank] as Place).result.score;
     if (!(lead >= margin)) return false; // NaN leads nothing
   }
   return true;
