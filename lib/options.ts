@@ -247,6 +247,14 @@ export function checkScoringOptions(options: ScoringOptions, limits: { min: numb
 export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: number; max: number }): void {
   checkNames(options, RERANK_OPTIONS);
   checkScoring(options, limits);
+  checkRanking(options);
+  checkBoolean('returnDocuments', options.returnDocuments);
+}
+
+/** What a ranking returns, and when; of any ranker. */
+export function checkRanking<T>(
+  options: Pick<RerankOptions<T>, 'topK' | 'minScore' | 'text' | 'onTimeout'>,
+): void {
   if (options.topK !== undefined && !(Number.isInteger(options.topK) && options.topK > 0)) {
     throw invalidArgument('topK', 'a positive integer', options.topK);
   }
@@ -259,7 +267,6 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
-  checkBoolean('returnDocuments', options.returnDocuments);
   checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
 }
 
@@ -267,8 +274,13 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
+  checkCall(options);
+  checkBoolean('cache', options.cache);
+}
+
+/** When a call ends, and what goes before it; of any call. */
+export function checkCall(options: Pick<ScoringOptions, 'timeoutMs' | 'signal' | 'priority'>): void {
   checkTimeout(options.timeoutMs);
   checkSignal(options.signal);
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
-  checkBoolean('cache', options.cache);
 }
