@@ -116,6 +116,9 @@ export interface LoadOptions {
   cache?: false | CacheOptions;
 }
 
+/** Load options of every model, whatever it is loaded for. */
+export type EngineOptions = Omit<LoadOptions, 'verify' | 'profile'>;
+
 /** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
 export interface ScoringOptions {
   /**
@@ -191,7 +194,8 @@ const MAX_NICE = 19;
 /** A year: what is longer is never. */
 const MAX_IDLE_MS = 365 * 24 * 3600 * 1000;
 
-const LOAD_OPTIONS = [
+/** Of every model, whatever it is loaded for. */
+export const ENGINE_OPTIONS = [
   'precision',
   'cpu',
   'threads',
@@ -201,17 +205,22 @@ const LOAD_OPTIONS = [
   'memoryBudget',
   'onnxRuntimePath',
   'specialTokens',
-  'verify',
-  'profile',
   'maxQueuedTokens',
   'cache',
 ];
+const LOAD_OPTIONS = [...ENGINE_OPTIONS, 'verify', 'profile'];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
 const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
+  checkEngineOptions(options);
+  checkBoolean('verify', options.verify);
+  checkBoolean('profile', options.profile);
+}
+
+export function checkEngineOptions(options: EngineOptions): void {
   checkChoice('precision', options.precision, PRECISIONS);
   checkChoice('cpu', options.cpu, CPU_LEVELS);
   checkInteger('threads', options.threads, 1, MAX_THREADS);
@@ -223,8 +232,6 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
   }
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
-  checkBoolean('verify', options.verify);
-  checkBoolean('profile', options.profile);
   checkInteger('maxQueuedTokens', options.maxQueuedTokens, 1, Number.MAX_SAFE_INTEGER);
   checkCache(options.cache);
 }

@@ -1,18 +1,9 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { answerOf } from './call';
+import { resolve } from 'node:path';
 import { textsOf } from './documents';
+import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type RerankerInfo } from './info';
-import {
-  type NativeEngine,
-  type NativeInfo,
-  type NativeOutcome,
-  type NativeRequestOptions,
-  nativeBinding,
-  runtimeLibraries,
-} from './native/binding';
-import { packageRoot } from './native/load';
+import type { NativeOutcome, NativeRequestOptions } from './native/binding';
 import {
   checkLoadOptions,
   checkRerankOptions,
@@ -23,21 +14,11 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-import {
-  emptyOutcome,
-  type RankedDocument,
-  type RankedIndex,
-  type RerankResponse,
-  toResults,
-} from './response';
+import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
-import { CallTimes, type RerankerStats } from './telemetry/stats';
-import { usableProcessors } from './threads';
+import type { RerankerStats } from './telemetry/stats';
 
 const DEFAULT_MODEL = 'crossrank-mini';
-const DEFAULT_MAX_LENGTH = 512;
-const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
-const DEFAULT_CACHE_TTL_MS = 3_600_000;
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -46,18 +27,12 @@ const DEFAULT_CACHE_TTL_MS = 3_600_000;
  * else is scored: the same pair gives the same bits, alone or in any batch.
  */
 export class Reranker {
-  readonly #engine: NativeEngine;
-  readonly #info: NativeInfo;
+  readonly #engine: Engine;
   readonly #profile: string | null;
-  readonly #hasCache: boolean;
-  readonly #times = new CallTimes();
-  #disposed: Promise<void> | undefined;
 
-  private constructor(engine: NativeEngine, profile: string | null, hasCache: boolean) {
+  private constructor(engine: Engine, profile: string | null) {
     this.#engine = engine;
     this.#profile = profile;
-    this.#hasCache = hasCache;
-    this.#info = engine.info();
   }
 
   /**
@@ -73,7 +48,7 @@ export class Reranker {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? defaultModelFolder() : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
     return traceLoad(folder, () => Reranker.#load(folder, options));
   }
 
@@ -91,25 +66,7 @@ export class Reranker {
   }
 
   static async #open(folder: string, options: LoadOptions, profile: string | null): Promise<Reranker> {
-    const libraries = runtimeLibraries(options.onnxRuntimePath);
-    const cache = options.cache ?? {};
-    const engine = await nativeBinding().load({
-      folder,
-      libraryPaths: libraries.paths,
-      libraryRequired: libraries.required,
-      literalSpecialTokens: options.specialTokens === 'text',
-      precision: options.precision ?? 'auto',
-      cpu: options.cpu ?? '',
-      threads: options.threads ?? usableProcessors(),
-      maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
-      maxQueuedTokens: options.maxQueuedTokens ?? 0,
-      cacheBytes: cache === false ? 0 : (cache.maxBytes ?? DEFAULT_CACHE_BYTES),
-      cacheTtlMs: cache === false ? 0 : (cache.ttlMs ?? DEFAULT_CACHE_TTL_MS),
-      nice: options.nice ?? 0,
-      idleUnloadMs: options.idleUnloadMs ?? null,
-      memoryBudget: options.memoryBudget ?? null,
-    });
-    return new Reranker(engine, profile, cache !== false);
+    return new Reranker(await Engine.open(folder, options, null), profile);
   }
 
   /**
@@ -141,10 +98,10 @@ export class Reranker {
     options.signal?.throwIfAborted();
     const texts = textsOf(documents, options.text);
     const kept = options.returnDocuments === false ? undefined : documents.slice(); // callers may change theirs meanwhile
-    if (this.#info.labels !== 1) {
+    if (this.#engine.info.labels !== 1) {
       throw new CrossrankError(
         'ERR_MODEL_UNSUPPORTED',
-        `the model has ${this.#info.labels} labels, and a ranking needs one score a pair; use predict()`,
+        `the model has ${this.#engine.info.labels} labels, and a ranking needs one score a pair; use predict()`,
       );
     }
     const ranking = {
@@ -203,14 +160,8 @@ export class Reranker {
       queryOf[i] = index;
       documents[i] = document;
     }
-    const unranked = {
-      rank: false,
-      topK: Number.POSITIVE_INFINITY,
-      minScore: Number.NEGATIVE_INFINITY,
-      onTimeout: 'error',
-    } as const;
     return this.#traced('predict', pairs.length, options, async () => {
-      const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
+      const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
       return outcome.scores;
     });
   }
@@ -226,12 +177,14 @@ export class Reranker {
 
   /** What is loaded and how it runs. */
   info(): RerankerInfo {
-    return describe(this.#info, this.#engine.isLoaded(), this.#profile);
+    const { labels, activation } = this.#engine.info;
+    const engine = describe(this.#engine.info, this.#engine.isLoaded());
+    return { ...engine, labels, activation, profile: this.#profile };
   }
 
   /** What has been done so far, what waits, and how long calls of the last minutes took. */
   stats(): RerankerStats {
-    return { ...this.#engine.stats(), latencyMs: this.#times.summary() };
+    return this.#engine.stats();
   }
 
   /**
@@ -240,8 +193,7 @@ export class Reranker {
    * @returns when all of its native work has ended; calling it again returns the same promise
    */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#engine.dispose();
-    return this.#disposed;
+    return this.#engine.dispose();
   }
 
   /** `await using reranker = await Reranker.load()` */
@@ -250,7 +202,7 @@ export class Reranker {
   }
 
   #lengthLimits(): { min: number; max: number } {
-    return { min: this.#info.specialTokens + 2, max: this.#info.maxLength };
+    return { min: this.#engine.info.specialTokens + 2, max: this.#engine.info.maxLength };
   }
 
   #traced<R>(
@@ -259,7 +211,7 @@ export class Reranker {
     { priority = 'interactive' }: ScoringOptions,
     run: () => Promise<R>,
   ): Promise<R> {
-    return traceCall(() => ({ method, model: this.#info.folder, pairs, priority }), run);
+    return traceCall(() => ({ method, model: this.#engine.info.folder, pairs, priority }), run);
   }
 
   async #run(
@@ -270,32 +222,14 @@ export class Reranker {
     ranking: Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout'>,
     started: number,
   ): Promise<NativeOutcome> {
-    if (this.#disposed !== undefined)
-      throw new CrossrankError('ERR_CLOSED', 'the reranker has been disposed');
-    if (documents.length === 0) return emptyOutcome();
+    const { maxLength, activation } = this.#engine.info;
     const scale = options.scores ?? 'model';
-    const { Request } = nativeBinding();
-    const request = new Request(this.#engine, queries, {
-      maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength),
+    const request = {
+      maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, maxLength),
       truncateDocument: options.truncate === 'document',
-      sigmoid: scale === 'sigmoid' || (scale === 'model' && this.#info.activation === 'sigmoid'),
-      bulk: options.priority === 'bulk',
-      share: this.#hasCache && options.cache !== false,
+      sigmoid: scale === 'sigmoid' || (scale === 'model' && activation === 'sigmoid'),
       ...ranking,
-    });
-    const outcome = await answerOf(request, documents, queryOf, options, started);
-    this.#times.record(outcome, performance.now() - started);
-    return outcome;
+    };
+    return this.#engine.run({ queries, documents, queryOf }, options, request, started);
   }
-}
-
-function defaultModelFolder(): string {
-  const folder = join(packageRoot(), 'models', DEFAULT_MODEL);
-  if (!existsSync(folder)) {
-    throw new CrossrankError(
-      'ERR_MODEL_NOT_FOUND',
-      `the embedded model is missing at ${folder}; reinstall crossrank`,
-    );
-  }
-  return folder;
 }

@@ -18,8 +18,16 @@ export interface NativeBinding {
   ) => NativeRequest;
 }
 
+/** How an embedder makes one vector of a text's tokens. */
+export interface NativePooling {
+  pooling: 'cls' | 'mean' | 'last';
+  normalize: boolean;
+}
+
 export interface NativeLoadOptions {
   folder: string;
+  /** null: a reranker */
+  pooling: NativePooling | null;
   libraryPaths: readonly string[];
   libraryRequired: boolean;
   literalSpecialTokens: boolean;
@@ -52,11 +60,14 @@ export interface NativeInfo {
   hiddenSize: number;
   intermediateSize: number;
   heads: number;
+  /** Scores of a pair; of an embedder, values of an embedding. */
   labels: number;
   vocabSize: number;
   maxLength: number;
   specialTokens: number;
   activation: 'sigmoid' | 'identity';
+  /** An exported embedder whose graph pools. */
+  poolsItself: boolean;
   threads: number;
   maxTokensPerChunk: number;
   precision: Exclude<Precision, 'auto'>;
@@ -114,7 +125,7 @@ export interface NativeOutcome {
 }
 
 export interface NativeRequest {
-  /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0. */
+  /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0 where there is one. */
   addDocuments(documents: readonly string[], first: number, end: number, queryOf?: Uint32Array): void;
   /** Rejects with ERR_ABORTED, a code of the addon's alone, when it was cancelled without a time-out. */
   run(): Promise<NativeOutcome>;

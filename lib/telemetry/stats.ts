@@ -9,6 +9,11 @@ export interface RerankerStats extends EngineStats {
   latencyMs: { queue: LatencySummary; compute: LatencySummary; total: LatencySummary };
 }
 
+/**
+ * What {@link Embedder.stats} tells, as {@link RerankerStats}; a pair is a text. Of a disposed embedder: zeros.
+ */
+export type EmbedderStats = Omit<RerankerStats, 'scores'>;
+
 /** As the addon counts. */
 export interface EngineStats {
   /** Admitted and not answered yet. `maxTokens` is where calls are refused. */

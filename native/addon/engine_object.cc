@@ -1,5 +1,6 @@
 #include "addon/engine_object.h"
 
+#include <optional>
 #include <utility>
 
 #include "addon/arguments.h"
@@ -15,7 +16,16 @@ const char* ActivationName(ScoreActivation activation) {
   return activation == ScoreActivation::kSigmoid ? "sigmoid" : "identity";
 }
 
-Error Disposed() { return Error(ErrorCode::kClosed, "the reranker has been disposed"); }
+Error Disposed() { return Error(ErrorCode::kClosed, "the reranker or embedder has been disposed"); }
+
+// Null: a reranker.
+std::optional<PoolingRule> ParsePooling(const Napi::Object& options) {
+  if (options.Get("pooling").IsNull()) return std::nullopt;
+  const auto rule = options.Get("pooling").As<Napi::Object>();
+  const std::string name = Text(rule, "pooling");
+  const Pooling pooling = name == "cls" ? Pooling::kCls : name == "last" ? Pooling::kLast : Pooling::kMean;
+  return PoolingRule{pooling, Flag(rule, "normalize")};
+}
 
 // A number where there is a limit, null where there is none.
 template <class T>
@@ -61,6 +71,7 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   load.literal_special_tokens = Flag(js, "literalSpecialTokens");
   load.precision = ParsePrecision(Text(js, "precision"));
   load.kernel_level = Text(js, "cpu");
+  load.pooling = ParsePooling(js);
   EngineOptions engine_options;
   engine_options.lanes = Size(js, "threads");
   engine_options.max_tokens_per_chunk = Size(js, "maxTokensPerChunk");
@@ -105,6 +116,7 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["maxLength"] = number(model.max_tokens);
   out["specialTokens"] = number(engine.special_tokens);
   out["activation"] = ActivationName(model.activation);
+  out["poolsItself"] = Napi::Boolean::New(env, model.pools_itself);
   out["threads"] = number(engine.lanes);
   out["maxTokensPerChunk"] = number(engine.max_tokens_per_chunk);
   out["precision"] = PrecisionName(model.precision);

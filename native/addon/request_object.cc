@@ -56,7 +56,8 @@ RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   const Napi::Env env = info.Env();
   handle_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->handle();
   if (!handle_)
-    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
+    throw Environment::Of(env).MakeError(
+        env, Error(ErrorCode::kClosed, "the reranker or embedder has been disposed"));
   request_ = std::make_shared<Request>();
   request_->queries = Strings(info[1].As<Napi::Array>());
   const auto js = info[2].As<Napi::Object>();

@@ -35,7 +35,8 @@ size_t Admission::Estimate(const Request& request) const {
   for (const std::string& query : request.queries) queries.push_back(tokens(query));
   size_t sum = 0;
   for (size_t d = 0; d < request.pairs(); d++) {
-    const size_t pair = queries[request.query(d)] + tokens(request.documents[d]) + limits_.special_tokens;
+    const size_t query = queries.empty() ? 0 : queries[request.query(d)];
+    const size_t pair = query + tokens(request.documents[d]) + limits_.special_tokens;
     sum += std::min(pair, request.options.max_tokens);
   }
   return sum;

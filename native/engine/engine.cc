@@ -48,9 +48,14 @@ Error CancelError(CancelReason reason, const Request& request) {
     case CancelReason::kTimedOut:
       break;
     case CancelReason::kClosed:
-      return Error(ErrorCode::kClosed, "the reranker was disposed during the call");
+      return Error(ErrorCode::kClosed, "the reranker or embedder was disposed during the call");
   }
   const std::string scored = std::to_string(request.pairs() - request.pairs_left);
+  if (request.queries.empty()) {
+    return Error(ErrorCode::kTimeout, "timeoutMs passed with " + scored + " of " +
+                                          std::to_string(request.pairs()) +
+                                          " texts embedded; raise it, or send fewer texts");
+  }
   return Error(ErrorCode::kTimeout, "timeoutMs passed with " + scored + " of " +
                                         std::to_string(request.pairs()) +
                                         " pairs scored; raise it, send fewer documents, or take what is "
@@ -128,7 +133,7 @@ void Engine::Submit(const std::shared_ptr<Request>& request) {
     Prepare(*request, model_->info().labels);
     std::vector<TextTask> tasks{{request, true}};
     std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
     active_.insert(request);
     try {
       admission_.Admit(*request);
@@ -228,7 +233,7 @@ std::vector<std::future<void>> Engine::WarmUp() {
   std::vector<std::future<void>> ended;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
     // A padded run keeps no memory for the next, so one row shows the weights as well as 32.
     const size_t most = model_->info().packed ? max_tokens_per_chunk_ : model_->info().max_tokens;
     for (Lane& lane : lanes_) {

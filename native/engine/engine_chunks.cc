@@ -87,8 +87,9 @@ Error Engine::NotFinite(const ChunkItem& item) const {
   model_->layout().Append(request.query_tokens(item.document), request.document_tokens(item.document),
                           request.lengths[item.document], batch);
   const std::string layer = session_->FindNonFinite(batch, RunHandle());
-  return Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder +
-                                             " computed a score that is not finite" +
+  return Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder + " computed " +
+                                             (model_->info().embeds ? "an embedding" : "a score") +
+                                             " that is not finite" +
                                              (layer.empty() ? "" : ", first in " + layer) +
                                              "; its weights hold NaN or infinity, or overflow");
 }
@@ -112,7 +113,7 @@ std::vector<Engine::Ended> Engine::Deliver(const std::vector<ChunkItem>& chunk, 
 void Engine::DeliverPair(const ChunkItem& item, Span<const float> logits, std::vector<Ended>& ended) {
   stats_.scored_pairs++;
   stats_.tokens += item.tokens;
-  NoteScore(logits[0]);
+  if (!model_->info().embeds) NoteScore(logits[0]);
   if (item.request->options.share) {
     try {
       cache_.Insert(item.work->key, {logits, item.request->tokens_lost[item.document]}, Clock::now());

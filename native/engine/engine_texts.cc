@@ -25,15 +25,19 @@ std::vector<PairKey> KeysOf(const Request& request) {
   keys.reserve(request.pairs());
   for (const std::string& query : request.queries) queries.push_back(KeyOfText(query));
   for (size_t d = 0; d < request.pairs(); d++) {
-    keys.push_back(KeyOfPair(queries[request.query(d)], KeyOfText(request.documents[d]),
-                             request.options.max_tokens, request.options.truncation));
+    const PairKey query = queries.empty() ? PairKey() : queries[request.query(d)];
+    keys.push_back(KeyOfPair(query, KeyOfText(request.documents[d]), request.options.max_tokens,
+                             request.options.truncation));
   }
   return keys;
 }
 
 std::vector<uint32_t> TextsOf(const Request& request, const std::vector<uint32_t>& documents) {
   std::vector<bool> wanted(request.texts());
-  for (const uint32_t d : documents) wanted[request.query(d)] = wanted[request.queries.size() + d] = true;
+  for (const uint32_t d : documents) {
+    wanted[request.queries.size() + d] = true;
+    if (!request.queries.empty()) wanted[request.query(d)] = true;
+  }
   std::vector<uint32_t> texts;
   for (size_t text = 0; text < wanted.size(); text++) {
     if (wanted[text]) texts.push_back(static_cast<uint32_t>(text));

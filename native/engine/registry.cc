@@ -10,12 +10,13 @@ namespace crossrank {
 namespace {
 
 const Error& Disposed() {
-  static const auto* error = new Error(ErrorCode::kClosed, "the reranker has been disposed");
+  static const auto* error = new Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
   return *error;
 }
 
 const Error& DisposedDuringCall() {
-  static const auto* error = new Error(ErrorCode::kClosed, "the reranker was disposed during the call");
+  static const auto* error =
+      new Error(ErrorCode::kClosed, "the reranker or embedder was disposed during the call");
   return *error;
 }
 

@@ -42,9 +42,10 @@ void EngineRegistry::StartLoad(const std::shared_ptr<EngineSlot>& slot) {
 
 std::shared_ptr<Engine> EngineRegistry::LoadEngine(EngineSlot& slot, LoadAttempt& attempt) {
   if (Model::Key(slot.load) != slot.key.model) {
-    throw Error(ErrorCode::kModelInvalid, "the files of the model in " + slot.load.folder +
-                                              " have changed since it was loaded; dispose of this reranker "
-                                              "and load it again");
+    throw Error(ErrorCode::kModelInvalid,
+                "the files of the model in " + slot.load.folder +
+                    " have changed since it was loaded; dispose of what was loaded from it "
+                    "and load it again");
   }
   OpenAnyLibrary(slot.load);
   StopAtExit(ExitStage::kLibraryOpen);

@@ -76,7 +76,7 @@ struct Outcome {
 //   ended it.
 struct Request : std::enable_shared_from_this<Request> {
   // Texts: queries first, then documents. Document d is paired with query query_of[d], or query 0 where that
-  // is empty.
+  // is empty. Without queries, documents are texts to be embedded, and a pair is one of them.
   std::vector<std::string> queries, documents;
   std::vector<uint32_t> query_of;
   RequestOptions options;
@@ -110,7 +110,9 @@ struct Request : std::enable_shared_from_this<Request> {
 
   std::shared_ptr<void> ticket;  // of who submitted it; let go when nothing works on it any more
 
-  Span<const uint32_t> query_tokens(size_t document) const { return tokens[query(document)]; }
+  Span<const uint32_t> query_tokens(size_t document) const {
+    return queries.empty() ? Span<const uint32_t>() : tokens[query(document)];
+  }
   Span<const uint32_t> document_tokens(size_t document) const { return tokens[queries.size() + document]; }
 };
 

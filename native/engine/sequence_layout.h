@@ -1,4 +1,5 @@
-// How a pair of token lists becomes one sequence of this model: special tokens, type ids, position ids.
+// How a pair of token lists, or a document by itself, becomes one sequence of this model: special tokens,
+// type ids, position ids.
 #pragma once
 
 #include <cstdint>

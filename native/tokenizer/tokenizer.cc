@@ -43,17 +43,22 @@ EncodedBatch Tokenizer::Encode(const std::string_view* texts, size_t count) cons
               path_ + text + ": " + error.message);
 }
 
-PairTemplate Tokenizer::pair_template() const {
+PairTemplate Tokenizer::pair_template() const { return ReadTemplate(true); }
+
+PairTemplate Tokenizer::text_template() const { return ReadTemplate(false); }
+
+PairTemplate Tokenizer::ReadTemplate(bool pair) const {
   const cr_piece* pieces = nullptr;
   size_t count = 0;
   cr_error error;
-  ThrowIfUnreadable(cr_tokenizer_template(handle_.get(), 1, &pieces, &count, &error), error, path_);
+  ThrowIfUnreadable(cr_tokenizer_template(handle_.get(), pair ? 1 : 0, &pieces, &count, &error), error,
+                    path_);
   PairTemplate out;
   for (const cr_piece& piece : Span<const cr_piece>(pieces, count)) {
     using Kind = TemplatePiece::Kind;
-    const Kind kind = piece.kind == CR_PIECE_SPECIAL ? Kind::kSpecial
-                      : piece.kind == CR_PIECE_A     ? Kind::kFirst
-                                                     : Kind::kSecond;
+    const Kind kind = piece.kind == CR_PIECE_SPECIAL     ? Kind::kSpecial
+                      : pair && piece.kind == CR_PIECE_A ? Kind::kFirst
+                                                         : Kind::kSecond;
     out.push_back({kind, piece.id, piece.type_id});
   }
   return out;

@@ -53,11 +53,14 @@ class Tokenizer {
   // The layout of a pair. Throws kModelUnsupported when the file asks for one that is not special tokens
   // around the first and then the second text.
   PairTemplate pair_template() const;
+  // The layout of a single text: that of a pair that has no query, so the text is the second.
+  PairTemplate text_template() const;
 
  private:
   struct Free {
     void operator()(cr_tokenizer* tokenizer) const { cr_tokenizer_free(tokenizer); }
   };
+  PairTemplate ReadTemplate(bool pair) const;
   Tokenizer(cr_tokenizer* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
 
   std::unique_ptr<cr_tokenizer, Free> handle_;
