@@ -1,4 +1,6 @@
-import { CrossrankError, invalidArgument } from './errors';
+import { checkBoolean, checkChoice, checkInteger, checkNames } from './option-checks';
+import { invalidArgument } from './errors';
+import { checkLongDocuments, type LongDocuments, type WindowOptions } from './long-documents';
 
 /**
  * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
@@ -163,6 +165,16 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
   /** Whether results carry the document itself. @defaultValue `true` */
   returnDocuments?: boolean;
   /**
+   * What becomes of a document that is longer than `maxLength` and the query leave room for; one that is not gets the
+   * same score in all three. `'truncate'`: what does not fit is not seen, as `truncate` says. `'window'`: it is cut into
+   * windows of its tokens, and `'chunk'`: into chunks at the ends of paragraphs and sentences; all are scored, the best
+   * score is the document's, and the result's `span` tells where it is.
+   * @defaultValue `'truncate'`
+   */
+  longDocuments?: LongDocuments;
+  /** How windows are cut; only with `longDocuments: 'window'`. */
+  window?: WindowOptions;
+  /**
    * What the call gets when `timeoutMs` passes before all documents are scored. `'error'`: `ERR_TIMEOUT`. `'partial'`:
    * what was scored, best first, and then the rest in input order. `'inputOrder'`: the documents in input order. The
    * response of the latter two is `degraded`; a document that was not scored has the score NaN, and is left out where
@@ -200,7 +212,16 @@ const LOAD_OPTIONS = [
 ];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
-const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
+const RERANK_OPTIONS = [
+  ...SCORING_OPTIONS,
+  'topK',
+  'minScore',
+  'text',
+  'returnDocuments',
+  'onTimeout',
+  'longDocuments',
+  'window',
+];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
@@ -253,6 +274,7 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   }
   checkBoolean('returnDocuments', options.returnDocuments);
   checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
+  checkLongDocuments(options.longDocuments, options.window, limits.max);
 }
 
 function checkScoring(options: ScoringOptions, limits: { min: number; max: number }): void {
@@ -268,34 +290,4 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   }
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
   checkBoolean('cache', options.cache);
-}
-
-function checkNames(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument('options', 'an object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new CrossrankError(
-        'ERR_INVALID_ARGUMENT',
-        `Unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`,
-      );
-    }
-  }
-}
-
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || choices.includes(value as string)) return;
-  throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalidArgument(name, `an integer from ${min} to ${max}`, value);
-  }
 }

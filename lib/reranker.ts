@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { answerOf } from './call';
+import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type RerankerInfo } from './info';
+import { nativeWindows } from './long-documents';
 import {
   type NativeEngine,
   type NativeInfo,
   type NativeOutcome,
-  type NativeRequestOptions,
   nativeBinding,
   runtimeLibraries,
 } from './native/binding';
@@ -33,6 +34,7 @@ import {
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import { CallTimes, type RerankerStats } from './telemetry/stats';
 import { usableProcessors } from './threads';
+import { type Tokens, tokenizeTexts } from './tokenize';
 
 const DEFAULT_MODEL = 'crossrank-mini';
 const DEFAULT_MAX_LENGTH = 512;
@@ -152,15 +154,21 @@ export class Reranker {
       topK: options.topK ?? Number.POSITIVE_INFINITY,
       minScore: options.minScore ?? Number.NEGATIVE_INFINITY,
       onTimeout: options.timeoutMs === undefined ? 'error' : (options.onTimeout ?? 'error'),
+      windows: options.longDocuments === 'window' ? nativeWindows(options.window) : null,
     } as const;
     return this.#traced('rerank', texts.length, options, async () => {
-      const outcome = await this.#run([query], texts, undefined, options, ranking, started);
-      const { degraded, scored, pairs, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const run = (documents: readonly string[], how: Ranking) =>
+        this.#run([query], documents, undefined, options, how, started);
+      const outcome =
+        options.longDocuments === 'chunk'
+          ? await rankByChunks(query, texts, this.#room(options), this, run, ranking)
+          : await run(texts, ranking);
+      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
-        usage: { pairs, cached, tokens },
+        usage: { pairs, windows, cached, tokens },
         timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
       };
     });
@@ -208,11 +216,22 @@ export class Reranker {
       topK: Number.POSITIVE_INFINITY,
       minScore: Number.NEGATIVE_INFINITY,
       onTimeout: 'error',
+      windows: null,
     } as const;
     return this.#traced('predict', pairs.length, options, async () => {
       const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
       return outcome.scores;
     });
+  }
+
+  /**
+   * The tokens of texts as the model's tokenizer makes them, without the special tokens around them, and where each lies
+   * in its text. Runs on a thread of its own.
+   * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, or the codes of {@link Reranker.load} where
+   * the model has to be loaded again
+   */
+  tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    return tokenizeTexts(this.#engine, texts);
   }
 
   /**
@@ -253,6 +272,15 @@ export class Reranker {
     return { min: this.#info.specialTokens + 2, max: this.#info.maxLength };
   }
 
+  #maxTokens(options: ScoringOptions): number {
+    return options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength);
+  }
+
+  /** Tokens of query and document. */
+  #room(options: ScoringOptions): number {
+    return this.#maxTokens(options) - this.#info.specialTokens;
+  }
+
   #traced<R>(
     method: CallTrace['method'],
     pairs: number,
@@ -267,7 +295,7 @@ export class Reranker {
     documents: readonly string[],
     queryOf: Uint32Array | undefined,
     options: ScoringOptions,
-    ranking: Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout'>,
+    ranking: Ranking,
     started: number,
   ): Promise<NativeOutcome> {
     if (this.#disposed !== undefined)
@@ -276,7 +304,7 @@ export class Reranker {
     const scale = options.scores ?? 'model';
     const { Request } = nativeBinding();
     const request = new Request(this.#engine, queries, {
-      maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength),
+      maxTokens: this.#maxTokens(options),
       truncateDocument: options.truncate === 'document',
       sigmoid: scale === 'sigmoid' || (scale === 'model' && this.#info.activation === 'sigmoid'),
       bulk: options.priority === 'bulk',
