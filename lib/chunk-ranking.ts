@@ -2,7 +2,7 @@ import type { NativeOutcome, NativeRequestOptions } from './native/binding';
 import type { TextSpan } from './response';
 import { planChunks } from './search/chunk-plan';
 import { TokenMap } from './search/token-map';
-import type { Tokenizer } from './tokenize';
+import type { Tokenizer, Tokens } from './tokenize';
 
 /** How documents are ranked, and what is scored of them. */
 export type Ranking = Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout' | 'windows'>;
@@ -18,37 +18,42 @@ interface Piece extends TextSpan {
   document: number;
 }
 
+/** Units of text that are tokenized and cut before it is asked whether the call is over. */
+const UNITS_AT_ONCE = 64 * 1024;
+
+/** A call, as far as it matters here. */
+export interface ChunkCall {
+  query: string;
+  documents: readonly string[];
+  /** Tokens of query and document together. */
+  room: number;
+  tokenizer: Tokenizer;
+  /** Whether its time is over. Then nothing is cut any more: `run` tells what becomes of it. Throws where it was aborted. */
+  isOver(): boolean;
+  /** Scores texts. */
+  run(texts: readonly string[], ranking: Ranking): Promise<NativeOutcome>;
+}
+
 /**
  * Ranks documents by their best chunks: each that is too long is cut between sentences, all chunks are scored in one
  * request, as documents are, and the best one stands for its document.
- *
- * @param room - Tokens of query and document together.
- * @param run - Scores texts.
  */
-export async function rankByChunks(
-  query: string,
-  documents: readonly string[],
-  room: number,
-  tokenizer: Tokenizer,
-  run: (texts: readonly string[], ranking: Ranking) => Promise<NativeOutcome>,
-  ranking: Ranking,
-): Promise<NativeOutcome> {
-  const pieces = await cut(query, documents, room, tokenizer);
+export async function rankByChunks(call: ChunkCall, ranking: Ranking): Promise<NativeOutcome> {
+  const { documents } = call;
+  const pieces = await cut(call);
   const texts = pieces.map(({ document, start, end }) => (documents[document] as string).slice(start, end));
-  const everything = { topK: Number.POSITIVE_INFINITY, minScore: Number.NEGATIVE_INFINITY };
-  const onTimeout = ranking.onTimeout === 'error' ? 'error' : 'partial';
-  const outcome = await run(texts, { ...ranking, ...everything, onTimeout });
+  const outcome = await call.run(texts, {
+    ...ranking,
+    topK: Number.POSITIVE_INFINITY,
+    minScore: Number.NEGATIVE_INFINITY,
+    onTimeout: ranking.onTimeout === 'error' ? 'error' : 'partial',
+  });
   return reduce(outcome, pieces, documents.length, ranking);
 }
 
-async function cut(
-  query: string,
-  documents: readonly string[],
-  room: number,
-  tokenizer: Tokenizer,
-): Promise<Piece[]> {
-  const [asked, ...tokens] = await tokenizer.tokenize([query, ...documents]);
-  const left = Math.max(room - (asked?.ids.length ?? 0), Math.min(LEAST_TOKENS, Math.floor(room / 2)));
+async function cut({ query, documents, room, tokenizer, isOver }: ChunkCall): Promise<Piece[]> {
+  const [asked] = await tokenizer.tokenize([query]);
+  const left = Math.max(room - (asked as Tokens).ids.length, Math.min(LEAST_TOKENS, Math.floor(room / 2)));
   const sizes = {
     maxTokens: Math.max(1, Math.min(MAX_CHUNK_TOKENS, left - SPARE_TOKENS)),
     overlapTokens: 0,
@@ -56,12 +61,23 @@ async function cut(
     keepHeadings: false,
   };
   const pieces: Piece[] = [];
-  for (const [document, text] of documents.entries()) {
-    const own = tokens[document];
-    const chunks =
-      own === undefined || own.ids.length <= left ? [] : await planChunks(text, new TokenMap(own), sizes);
-    if (chunks.length === 0) pieces.push({ document, start: 0, end: text.length });
-    for (const { start, end } of chunks) pieces.push({ document, start, end });
+  for (let first = 0; first < documents.length; ) {
+    const texts: string[] = [];
+    for (let units = 0; first + texts.length < documents.length && units < UNITS_AT_ONCE; ) {
+      const text = documents[first + texts.length] as string;
+      texts.push(text);
+      units += text.length;
+    }
+    const tokens = isOver() ? [] : await tokenizer.tokenize(texts);
+    for (const [i, text] of texts.entries()) {
+      const own = tokens[i];
+      const isLong = own !== undefined && own.ids.length > left && !isOver();
+      const chunks = isLong ? await planChunks(text, new TokenMap(own), sizes) : [];
+      const whole = { start: 0, end: text.length };
+      for (const { start, end } of chunks.length === 0 ? [whole] : chunks)
+        pieces.push({ document: first + i, start, end });
+    }
+    first += texts.length;
   }
   return pieces;
 }

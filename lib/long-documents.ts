@@ -1,6 +1,6 @@
-import { checkChoice, checkInteger, checkNames } from './option-checks';
 import { CrossrankError, invalidArgument } from './errors';
 import type { NativeWindows } from './native/binding';
+import { checkChoice, checkInteger, checkNames } from './option-checks';
 
 /** What becomes of documents that do not fit; see {@link RerankOptions.longDocuments}. */
 export type LongDocuments = 'truncate' | 'window' | 'chunk';

@@ -1,6 +1,13 @@
-import { checkBoolean, checkChoice, checkInteger, checkNames } from './option-checks';
 import { invalidArgument } from './errors';
 import { checkLongDocuments, type LongDocuments, type WindowOptions } from './long-documents';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNames,
+  checkSignal,
+  checkTimeout,
+} from './option-checks';
 
 /**
  * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
@@ -281,13 +288,8 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
-  const { timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
-    throw invalidArgument('timeoutMs', 'a positive number of milliseconds', timeoutMs);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument('signal', 'an AbortSignal', signal);
-  }
+  checkTimeout(options.timeoutMs);
+  checkSignal(options.signal);
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
   checkBoolean('cache', options.cache);
 }

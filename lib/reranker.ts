@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { answerOf } from './call';
+import { answerOf, isCallOver } from './call';
 import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { CrossrankError, invalidArgument } from './errors';
@@ -159,9 +159,11 @@ export class Reranker {
     return this.#traced('rerank', texts.length, options, async () => {
       const run = (documents: readonly string[], how: Ranking) =>
         this.#run([query], documents, undefined, options, how, started);
+      const room = this.#maxTokens(options) - this.#info.specialTokens;
+      const isOver = () => isCallOver(options, started);
       const outcome =
         options.longDocuments === 'chunk'
-          ? await rankByChunks(query, texts, this.#room(options), this, run, ranking)
+          ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
           : await run(texts, ranking);
       const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
       return {
@@ -274,11 +276,6 @@ export class Reranker {
 
   #maxTokens(options: ScoringOptions): number {
     return options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength);
-  }
-
-  /** Tokens of query and document. */
-  #room(options: ScoringOptions): number {
-    return this.#maxTokens(options) - this.#info.specialTokens;
   }
 
   #traced<R>(

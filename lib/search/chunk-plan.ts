@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Range } from './blocks';
 import { type Heading, type Segment, segmentsOf } from './segments';
 import type { TokenMap } from './token-map';
@@ -24,6 +25,7 @@ interface Run {
 
 /** Cuts a text into chunks; see {@link Chunker} for what they promise. */
 export async function planChunks(text: string, tokens: TokenMap, sizes: ChunkSizes): Promise<PlannedChunk[]> {
+  await nextTurn(); // between many short texts too
   const planner = new Planner(text, tokens, sizes);
   return planner.plan();
 }

@@ -1,5 +1,5 @@
-import { checkBoolean, checkInteger, checkNames } from '../option-checks';
 import { invalidArgument } from '../errors';
+import { checkBoolean, checkInteger, checkNames } from '../option-checks';
 import type { Tokenizer, Tokens } from '../tokenize';
 import { checkDocuments } from './checks';
 import { type ChunkSizes, planChunks } from './chunk-plan';

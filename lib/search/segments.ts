@@ -18,8 +18,8 @@ export interface Segment extends Range {
   under: Heading | undefined;
 }
 
-/** Units of text cut in one turn of the event loop: some milliseconds. */
-const UNITS_PER_TURN = 64 * 1024;
+/** Units of text cut in one turn of the event loop: a few milliseconds. */
+const UNITS_PER_TURN = 16 * 1024;
 
 /** The segments of a text, in order; all that is not space is in one, and none has more than `maxTokens(under)`. */
 export async function segmentsOf(
@@ -29,7 +29,7 @@ export async function segmentsOf(
 ): Promise<Segment[]> {
   const segments: Segment[] = [];
   let under: Heading | undefined;
-  let units = 0;
+  let turn = 0;
   for (const block of blocksOf(text)) {
     const heading = headingOf(block, text, under);
     if (heading !== undefined) under = heading.above;
@@ -38,14 +38,12 @@ export async function segmentsOf(
       for (const part of cutLong(text, range, tokens, maxTokens(under))) {
         segments.push({ ...part, border, under });
         border = 'sentence';
+        if (part.end - turn < UNITS_PER_TURN) continue;
+        turn = part.end;
+        await nextTurn();
       }
     }
     if (heading !== undefined) under = heading;
-    units += block.end - block.start;
-    if (units > UNITS_PER_TURN) {
-      units = 0;
-      await nextTurn();
-    }
   }
   return segments;
 }
