@@ -13,7 +13,7 @@ export interface Block extends Range {
 
 const HEADING = /^ {0,3}(#{1,6})(?:[ \t]|$)/;
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-const LIST_ITEM = /^[ \t]*(?:[-*+•]|\d{1,9}[.)]|[（(]?[一二三四五六七八九十]{1,3}[、）)])[ \t]*(?=\S)/u;
+const LIST_ITEM = /^[ \t]*(?:(?:[-*+•]|\d{1,9}[.)])[ \t]+|[（(]?[一二三四五六七八九十]{1,3}[、）)])(?=\S)/u;
 const TABLE_ROW = /^[ \t]*\|/;
 
 /**

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { invalidArgument } from '../errors';
 import { checkBoolean, checkInteger, checkNames } from '../option-checks';
 import type { Tokenizer, Tokens } from '../tokenize';
@@ -127,10 +128,10 @@ export class Chunker {
   }
 
   async #cut({ id, text, metadata }: StoredDocument, tokens: Tokens | undefined): Promise<Chunk[]> {
-    if (!(tokens?.starts instanceof Uint32Array)) {
+    if (!types.isUint32Array(tokens?.starts)) {
       throw invalidArgument('tokenizer', 'Tokens with Uint32Array starts for each text', tokens);
     }
-    const planned = await planChunks(text, new TokenMap(tokens), this.#sizes);
+    const planned = await planChunks(text, new TokenMap(tokens as Tokens), this.#sizes);
     return planned.map(({ start, end, headings }, number) => {
       const lines = headings.map((heading) => text.slice(heading.start, heading.end));
       const own = text.slice(start, end);

@@ -22,7 +22,8 @@ const TAIL_UNITS = 64;
  * The sentences of a stretch of prose, without the space around them, in order. All that is not space is in one.
  *
  * `Intl.Segmenter` finds them by Unicode's rules (UAX #29) and is corrected where it is weak: it ends sentences at every
- * line break, behind `Dr.`, behind `1.`, and at a `?` inside an address; and it knows no Chinese semicolon.
+ * line break, behind `Dr.`, behind `1.`, at a `?` inside an address, and where `"Why?" she asked` goes on; and it knows no
+ * Chinese semicolon.
  */
 export function* sentencesOf(text: string, { start, end }: Range): Generator<Range> {
   const prose = text.slice(start, end);
@@ -44,7 +45,12 @@ function isEnd(before: string, after: string): boolean {
   if (WIDE_END.test(before)) return true;
   const trimmed = before.trimEnd();
   if (trimmed.length === before.length) return CJK.test(after) && NARROW_END.test(trimmed); // no space: within a word
-  return NARROW_END.test(trimmed) && !ABBREVIATION.test(trimmed) && !ORDINAL.test(trimmed);
+  return (
+    NARROW_END.test(trimmed) &&
+    !/^\p{Ll}/u.test(after) &&
+    !ABBREVIATION.test(trimmed) &&
+    !ORDINAL.test(trimmed)
+  );
 }
 
 function* splitAtWideBreaks(sentence: string): Generator<Range> {
