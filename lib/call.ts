@@ -56,6 +56,15 @@ export async function answerOf(
   }
 }
 
+/** Whether the call's time is over; throws the signal's reason where it was aborted. */
+export function isCallOver(
+  { timeoutMs = Number.POSITIVE_INFINITY, signal }: Pick<ScoringOptions, 'timeoutMs' | 'signal'>,
+  started: number,
+): boolean {
+  signal?.throwIfAborted();
+  return performance.now() - started >= timeoutMs;
+}
+
 function endOfTurn(documents: readonly string[], first: number): number {
   let end = first;
   for (let units = 0; end < documents.length && units < UNITS_PER_TURN; end++) {

@@ -13,6 +13,7 @@ import { describe, type EmbedderInfo } from './info';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
 import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
+import type { Tokens } from './tokenize';
 
 const DEFAULT_MODEL = 'multilingual-e5-small-zh-en';
 
@@ -97,6 +98,11 @@ export class Embedder implements TextEmbedder {
       const { dimension } = this.space;
       return documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
     });
+  }
+
+  /** The tokens of texts, without prefixes and special tokens, as {@link Reranker.tokenize}. */
+  tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    return this.#engine.tokenize(texts);
   }
 
   /**
