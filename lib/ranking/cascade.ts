@@ -11,7 +11,10 @@ const TIMER_RESOLUTION_MS = 1;
 export interface CascadedDocument<T> extends RankedDocument<T> {
   /** Of the last stage that scored it, and on that stage's scale; so is everything else that a ranker tells of it. */
   score: number;
-  /** Number of that stage, from 0. Only scores of results with the same `stage` can be compared. */
+  /**
+   * Number of that stage, from 0. Only scores of results with the same `stage` can be compared. Where time was over
+   * before any stage scored the document, it is 0, and the score NaN.
+   */
   stage: number;
   /** Its score at every stage that was given it, from the first on; NaN where that stage did not score it. */
   stageScores: number[];
