@@ -276,6 +276,7 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   checkScoring(options, limits);
   checkRanking(options);
   checkBoolean('returnDocuments', options.returnDocuments);
+  checkLongDocuments(options.longDocuments, options.window, limits.max);
 }
 
 /** What a ranking returns, and when; of any ranker. */
@@ -295,7 +296,6 @@ export function checkRanking<T>(
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
   checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
-  checkLongDocuments(options.longDocuments, options.window, limits.max);
 }
 
 function checkScoring(options: ScoringOptions, limits: { min: number; max: number }): void {

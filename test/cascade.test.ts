@@ -151,7 +151,7 @@ test('what a ranker tells of a document beside its score stays with it', async (
       const results = answer.results.map((result) => ({
         ...result,
         truncated: true,
-        span: [result.index, 7],
+        span: { start: 0, end: 7 },
       }));
       return { ...answer, results, extra: 'told' };
     },

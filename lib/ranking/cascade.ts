@@ -188,6 +188,7 @@ export class Cascade implements Ranker {
       scored: reports[0]?.scored ?? 0,
       usage: {
         pairs: sum(({ usage }) => usage.pairs),
+        windows: sum(({ usage }) => usage.windows),
         cached: sum(({ usage }) => usage.cached),
         tokens: sum(({ usage }) => usage.tokens),
       },

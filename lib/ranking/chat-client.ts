@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { DeadlinePassed, withDeadline } from '../deadline';
 import { CrossrankError } from '../errors';
 import { type Completion, type CompletionTokens, readCompletion, readErrorMessage } from './chat-completion';
-import { DeadlinePassed, withDeadline } from './deadline';
 import type { ChatMessage } from './listwise-prompt';
 
 /** A permutation takes less than a kilobyte; reasoning beside it may take more. */

@@ -1,9 +1,9 @@
+import { DeadlinePassed, withDeadline } from '../deadline';
 import { textsOf } from '../documents';
 import { CrossrankError, invalidArgument } from '../errors';
 import type { OnTimeout } from '../options';
 import type { RankedDocument, RerankResponse } from '../response';
 import { ChatClient, type ChatUsage } from './chat-client';
-import { DeadlinePassed, withDeadline } from './deadline';
 import { type ListwiseOptions, readListwiseOptions, type Windowing } from './listwise-options';
 import { type Passage, permutationPrompt, quote } from './listwise-prompt';
 import { parsePermutation } from './permutation';
@@ -197,6 +197,7 @@ export class ListwiseReranker implements Ranker {
       scored: scored.size,
       usage: {
         pairs: documents.length,
+        windows: scored.size,
         cached: 0,
         tokens: promptTokens + completionTokens,
         requests,

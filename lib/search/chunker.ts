@@ -25,9 +25,14 @@ export interface ChunkerOptions {
   keepHeadings?: boolean;
 }
 
+/** The id of a document's chunk: that of the document, `#`, and the chunk's number, from 0. */
+export function chunkId(documentId: string, number: number): string {
+  return `${documentId}#${number}`;
+}
+
 /** A part of a document, as a store can keep it. */
 export interface Chunk extends StoredDocument {
-  /** That of the document, `#`, and the chunk's number, from 0: `handbook#12`. */
+  /** As {@link chunkId} gives: `handbook#12`. */
   id: string;
   /**
    * What to embed and to score: the chunk's own text, `document.text.slice(start, end)`, and, before it, separated by an
@@ -136,7 +141,7 @@ export class Chunker {
       const lines = headings.map((heading) => text.slice(heading.start, heading.end));
       const own = text.slice(start, end);
       return {
-        id: `${id}#${number}`,
+        id: chunkId(id, number),
         text: lines.length === 0 ? own : `${lines.join('\n')}\n\n${own}`,
         ...(metadata === undefined ? {} : { metadata: { ...metadata } }),
         documentId: id,

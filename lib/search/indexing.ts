@@ -128,7 +128,8 @@ async function* batchesOf(
   { chunker, batchSize = DEFAULT_BATCH }: IndexOptions,
   progress: IndexProgress,
 ): AsyncGenerator<Batch> {
-  if (!isIterable(documents)) throw invalidArgument('documents', 'an array or an (async) iterable', documents);
+  if (!isIterable(documents))
+    throw invalidArgument('documents', 'an array or an (async) iterable', documents);
   const seen = new Set<string>();
   let batch: Batch = { entries: [], chunked: [] };
   const rest = () => (batch.entries.length > 0 || batch.chunked.length > 0 ? [batch] : []);

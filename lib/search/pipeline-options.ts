@@ -180,7 +180,7 @@ export function planSearch(
   if (minScore !== undefined && (typeof minScore !== 'number' || Number.isNaN(minScore))) {
     throw invalidArgument('minScore', 'a number', minScore);
   }
-  if (typeof hybrid === 'object') checkFusionOptions(hybrid, ['dense', 'keywords']);
+  if (typeof hybrid === 'object') checkFusionOptions(hybrid);
   else checkBoolean('hybrid', hybrid);
   if (hybrid !== false && !has.keywords) {
     throw invalidArgument('hybrid', 'false, as the pipeline was made without keywords,', hybrid);

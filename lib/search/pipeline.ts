@@ -69,11 +69,23 @@ export class SearchPipeline {
       keywords: keywords !== undefined,
       reranker: reranker !== undefined,
     });
-    const left = new AbortController(); // nobody waits for the answer any more
-    const signal =
-      options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
-    signal.throwIfAborted();
-    const deadline = new Deadline(options.timeoutMs, signal);
+    options.signal?.throwIfAborted();
+    const ending = new AbortController(); // by the caller's signal, or because nobody waits for the answer any more
+    const onAbort = () => ending.abort(options.signal?.reason);
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      yield* this.#updates(plan, new Deadline(options.timeoutMs, ending.signal), ending.signal);
+    } finally {
+      options.signal?.removeEventListener('abort', onAbort);
+      ending.abort();
+    }
+  }
+
+  async *#updates(
+    plan: SearchPlan,
+    deadline: Deadline,
+    signal: AbortSignal,
+  ): AsyncGenerator<SearchUpdate, void, void> {
     const key = plan.cache ? JSON.stringify([plan, plan.filter]) : undefined;
     const kept = key === undefined ? undefined : this.#cache.get(key);
     if (kept !== undefined) {
@@ -91,14 +103,10 @@ export class SearchPipeline {
     }
     const reranked = this.#rerank(first, plan, deadline, signal);
     reranked.catch(() => undefined); // it may fail while the consumer is busy with the first update
-    try {
-      yield { stage: 'firstStage', response };
-      response = await reranked;
-      this.#keep(key, response, generation);
-      yield { stage: 'reranked', response };
-    } finally {
-      left.abort();
-    }
+    yield { stage: 'firstStage', response };
+    response = await reranked;
+    this.#keep(key, response, generation);
+    yield { stage: 'reranked', response };
   }
 
   /**
@@ -177,7 +185,7 @@ export class SearchPipeline {
     try {
       const answer = await this.#rank(first.candidates, plan, deadline, signal);
       results = answer.results;
-      if (answer.degraded) reasons.push(answer.reason);
+      reasons.push(...answer.reasons);
     } catch (error) {
       signal.throwIfAborted();
       const reason = degradedReason('rerank', error);
@@ -201,7 +209,7 @@ export class SearchPipeline {
     plan: SearchPlan,
     deadline: Deadline,
     signal: AbortSignal,
-  ): Promise<{ results: SearchResult[]; degraded: boolean; reason: DegradedReason }> {
+  ): Promise<{ results: SearchResult[]; reasons: DegradedReason[] }> {
     const { reranker, rerankOptions } = this.#parts;
     if (reranker === undefined) throw new Error('planned without a reranker'); // planSearch refuses that
     const timeoutMs = deadline.remaining();
@@ -219,8 +227,12 @@ export class SearchPipeline {
       const { document, firstStage } = candidates[index] as Candidate;
       return { rank: i + 1, score, document, firstStage, ...(span === undefined ? {} : { span }) };
     });
-    const message = `timeoutMs passed with ${answer.scored} of ${candidates.length} candidates scored`;
-    return { results, degraded: answer.degraded, reason: { stage: 'rerank', code: 'ERR_TIMEOUT', message } };
+    if (!answer.degraded) return { results, reasons: [] };
+    const message = `the reranker's answer is degraded: ${answer.scored} of ${candidates.length} candidates scored`;
+    const code = deadline.remaining() === 0 ? 'ERR_TIMEOUT' : 'ERR_RUNTIME';
+    // A cascade tells what a stage of it failed with.
+    const { error = new CrossrankError(code, message) } = answer as { error?: unknown };
+    return { results, reasons: [degradedReason('rerank', error)] };
   }
 }
 

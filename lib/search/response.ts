@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors';
-import type { SourceRank } from './fusion';
+import type { TextSpan } from '../response';
+import type { FusionSource } from './fusion';
 import type { StoredDocument } from './types';
 
 /** Where a document stood before reranking. */
@@ -9,7 +10,7 @@ export interface FirstStagePlace {
   /** What the first stage ordered by: the fused score, or the cosine similarity where there was one source. */
   score: number;
   /** Its rank and score in each source that found it. */
-  sources: { dense?: SourceRank; keywords?: SourceRank };
+  sources: { dense?: FusionSource; keywords?: FusionSource };
 }
 
 /** One document of an answer. */
@@ -24,7 +25,7 @@ export interface SearchResult {
   document: StoredDocument;
   firstStage: FirstStagePlace;
   /** UTF-16 offsets into the document's text of the part that scored best, where long documents are cut. */
-  span?: { start: number; end: number };
+  span?: TextSpan;
 }
 
 /** Why an answer is less than it should be. */

@@ -1,5 +1,5 @@
 /** What a timer can wait at most, 24.8 days; a longer time would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The reason of a signal whose time is over. */
 export class DeadlinePassed extends Error {}
