@@ -17,6 +17,8 @@ export interface NativeBinding {
     queries: readonly string[],
     options: NativeRequestOptions,
   ) => NativeRequest;
+  VectorIndex: new (dimension: number, threads: number) => NativeVectorIndex;
+  FileLock: new () => NativeFileLock;
 }
 
 /** How an embedder makes one vector of a text's tokens. */
@@ -151,6 +153,51 @@ export interface NativeRequest {
   run(): Promise<NativeOutcome>;
   /** Has no effect before run, or on a request that has been answered. */
   cancel(timedOut: boolean): void;
+}
+
+/** Rows are numbered in the order in which they were appended. */
+export interface NativeVectorIndex {
+  /**
+   * Brings rows to unit length and appends them; they are not found before `show`.
+   * @returns false where a value is not finite: then nothing was appended
+   */
+  append(rows: Float32Array): boolean;
+  /**
+   * Appends what `read` told, as it is.
+   * @returns false where a row is neither of unit length nor zeros: then nothing was appended
+   */
+  appendUnit(rows: Float32Array): boolean;
+  appendFrom(other: NativeVectorIndex, rows: Uint32Array): void;
+  read(rows: Uint32Array): Float32Array;
+  show(first: number, end: number): void;
+  hide(rows: Uint32Array): void;
+  /**
+   * The best `topK`, best first, and all others that score as the last of them, of the rows shown when it was called.
+   * @param filter - bit r % 8 of byte r / 8: whether row r may be found; rows past its end may not
+   */
+  query(
+    vector: Float32Array,
+    topK: number,
+    filter: Uint8Array | undefined,
+    scan: NativeScan,
+  ): Promise<NativeHits>;
+  /** Gives the memory back once the last query is answered. */
+  dispose(): void;
+}
+
+/** `quantized` looks at int8 copies first; it and `plain` find the same. */
+export type NativeScan = 'fastest' | 'quantized' | 'plain';
+
+export interface NativeHits {
+  rows: Uint32Array;
+  scores: Float32Array;
+}
+
+/** Held until it is released, or its thread or process ends. */
+export interface NativeFileLock {
+  /** @returns false where it is held already, by another process or in this one */
+  acquire(path: string): boolean;
+  release(): void;
 }
 
 let loaded: { binding: NativeBinding; addonPath: string } | undefined;

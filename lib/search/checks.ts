@@ -10,26 +10,33 @@ import type { EmbeddedDocument, EmbeddingSpace, QueryOptions, StoredDocument } f
 export function checkDocuments(documents: readonly StoredDocument[], name = 'documents'): void {
   if (!Array.isArray(documents)) throw invalidArgument(name, 'an array', documents);
   const seen = new Map<string, number>();
-  for (let i = 0; i < documents.length; i++) {
-    const document: unknown = documents[i];
-    if (typeof document !== 'object' || document === null) {
-      throw invalidArgument(`${name}[${i}]`, 'an object with id and text', document);
-    }
-    const { id, text, metadata } = document as Partial<StoredDocument>;
-    if (typeof id !== 'string' || id === '') {
-      throw invalidArgument(`${name}[${i}].id`, 'a string that is not empty', id);
-    }
-    if (typeof text !== 'string') throw invalidArgument(`${name}[${i}].text`, 'a string', text);
-    const first = seen.get(id);
-    if (first !== undefined) {
-      throw new CrossrankError(
-        'ERR_INVALID_ARGUMENT',
-        `${name}[${first}] and ${name}[${i}] have the same id ${JSON.stringify(id)}; an id names one document`,
-      );
-    }
-    seen.set(id, i);
-    if (metadata !== undefined) checkMetadata(metadata, `${name}[${i}].metadata`);
+  for (let i = 0; i < documents.length; i++) checkDocument(documents[i], i, seen, name);
+}
+
+/** The i-th of `documents`, for stores that look at a few in each turn. `seen`: the index of each id before it. */
+export function checkDocument(
+  document: unknown,
+  i: number,
+  seen: Map<string, number>,
+  name = 'documents',
+): asserts document is StoredDocument {
+  if (typeof document !== 'object' || document === null) {
+    throw invalidArgument(`${name}[${i}]`, 'an object with id and text', document);
   }
+  const { id, text, metadata } = document as Partial<StoredDocument>;
+  if (typeof id !== 'string' || id === '') {
+    throw invalidArgument(`${name}[${i}].id`, 'a string that is not empty', id);
+  }
+  if (typeof text !== 'string') throw invalidArgument(`${name}[${i}].text`, 'a string', text);
+  const first = seen.get(id);
+  if (first !== undefined) {
+    throw new CrossrankError(
+      'ERR_INVALID_ARGUMENT',
+      `${name}[${first}] and ${name}[${i}] have the same id ${JSON.stringify(id)}; an id names one document`,
+    );
+  }
+  seen.set(id, i);
+  if (metadata !== undefined) checkMetadata(metadata, `${name}[${i}].metadata`);
 }
 
 function checkMetadata(metadata: unknown, name: string): void {

@@ -3,8 +3,10 @@
 
 #include "addon/engine_object.h"
 #include "addon/environment.h"
+#include "addon/file_lock_object.h"
 #include "addon/pin.h"
 #include "addon/request_object.h"
+#include "addon/vector_index_object.h"
 #include "kernels/kernels.h"
 
 namespace crossrank::addon {
@@ -31,6 +33,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Environment::Create(env);
   EngineObject::Define(env, exports);
   RequestObject::Define(env, exports);
+  VectorIndexObject::Define(env, exports);
+  FileLockObject::Define(env, exports);
   exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
   exports.Set("stopWork", Napi::Function::New<StopWork>(env, "stopWork"));
   exports.Set("cpuFeatures", Napi::Function::New<CpuFeatures>(env, "cpuFeatures"));

@@ -58,6 +58,9 @@ class Environment {
   // thread. Throws kClosed when the environment's work has been stopped.
   Napi::Promise Promise(Napi::Env env, std::function<std::function<Napi::Value(Napi::Env)>()> work);
 
+  // Runs a function, which throws nothing, on a thread that StopWork joins; false where that has been called.
+  bool Spawn(std::function<void()> function);
+
   // Ends the environment's native work and joins its threads; nothing is delivered any more. Idempotent.
   void StopWork();
 
@@ -67,8 +70,6 @@ class Environment {
     std::shared_ptr<std::atomic<bool>> ended;
   };
 
-  // Runs a function on a thread that StopWork joins; false where that has been called.
-  bool Spawn(std::function<void()> function);
   void CloseHandles();
   void CleanUp();
 

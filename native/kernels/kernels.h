@@ -15,6 +15,9 @@ namespace crossrank::kernels {
 
 constexpr size_t kMaxHeadSize = 256;
 
+// Rows of a search have so many columns, or a multiple: the last ones are zeros.
+constexpr size_t kDotColumns = 32;
+
 enum class Activation : int32_t {
   kGeluErf = 0,   // x * Phi(x), exact ("gelu")
   kGeluTanh = 1,  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ("gelu_new", "gelu_pytorch_tanh")
@@ -85,6 +88,13 @@ struct KernelTable {
   // What follows the product, for int8 products computed elsewhere: x W^T as whole numbers [rows, outputs],
   // where args.x holds the rows for their scales, and weights.panels and weights.compensation are not read.
   void (*finish_int8)(const LinearArgs& args, const int32_t* products);
+  // Dot products of the rows of a search (dot.h). out[r] = query . rows[r]; products are exact and added up in
+  // double, in an order that is the same in every table, so that all give the same bits. columns: a multiple of
+  // kDotColumns.
+  void (*dot_double)(const double* query, const float* rows, size_t count, size_t columns, double* out);
+  // out[q * count + r] = queries[q] . rows[r], exactly: the caller sees to it that no sum leaves int32.
+  void (*dot_int8)(const int16_t* queries, size_t query_count, const int8_t* rows, size_t count,
+                   size_t columns, int32_t* out);
   AttentionBf16Kernel attention_bf16;
   // Without a run function where the table has no kernel of ours.
   LinearKernel linear_fp32, linear_bf16, linear_bf16x3, linear_int8;

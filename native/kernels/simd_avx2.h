@@ -165,5 +165,33 @@ CROSSRANK_INLINE Vec Narrow(Wide low, Wide high) {
   return {_mm256_insertf128_ps(half, _mm256_cvtpd_ps(high.v), 1)};
 }
 
+struct Shorts {
+  static constexpr size_t kWidth = 16;
+
+  __m256i v;
+
+  static CROSSRANK_INLINE Shorts Load(const int16_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  static CROSSRANK_INLINE Shorts Load(const int8_t* p) {
+    return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+};
+
+struct IntSums {
+  __m256i v;
+
+  static CROSSRANK_INLINE IntSums Zero() { return {_mm256_setzero_si256()}; }
+};
+
+CROSSRANK_INLINE IntSums MultiplyAdd(Shorts a, Shorts b, IntSums sums) {
+  return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(a.v, b.v))};
+}
+CROSSRANK_INLINE int32_t ReduceAdd(IntSums a) {
+  __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+}
+
 }  // namespace
 }  // namespace crossrank::kernels

@@ -173,5 +173,29 @@ CROSSRANK_INLINE Vec Narrow(Wide low, Wide high) {
   return {_mm512_insertf32x8(half, _mm512_cvtpd_ps(high.v), 1)};
 }
 
+// Whole numbers of 16 bits, for sums of 32.
+struct Shorts {
+  static constexpr size_t kWidth = 32;
+
+  __m512i v;
+
+  static CROSSRANK_INLINE Shorts Load(const int16_t* p) { return {_mm512_loadu_si512(p)}; }
+  static CROSSRANK_INLINE Shorts Load(const int8_t* p) {
+    return {_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+};
+
+struct IntSums {
+  __m512i v;
+
+  static CROSSRANK_INLINE IntSums Zero() { return {_mm512_setzero_si512()}; }
+};
+
+// sums + a * b, neighbouring products added up: no product of two of them may be 2^31.
+CROSSRANK_INLINE IntSums MultiplyAdd(Shorts a, Shorts b, IntSums sums) {
+  return {_mm512_add_epi32(sums.v, _mm512_madd_epi16(a.v, b.v))};
+}
+CROSSRANK_INLINE int32_t ReduceAdd(IntSums a) { return _mm512_reduce_add_epi32(a.v); }
+
 }  // namespace
 }  // namespace crossrank::kernels

@@ -8,6 +8,8 @@
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 #include "inline.h"
@@ -21,6 +23,9 @@ typedef int32_t Ints __attribute__((vector_size(16)));
 typedef uint8_t Bytes __attribute__((vector_size(4)));
 typedef uint16_t Words __attribute__((vector_size(8)));
 typedef float HalfFloats __attribute__((vector_size(8)));
+typedef int8_t ByteLanes __attribute__((vector_size(8)));
+typedef int16_t ShortLanes __attribute__((vector_size(16)));
+typedef int32_t EightInts __attribute__((vector_size(32)));
 typedef double Doubles __attribute__((vector_size(16)));
 typedef uint64_t WideBits __attribute__((vector_size(16)));
 
@@ -207,6 +212,43 @@ CROSSRANK_INLINE Vec Narrow(Wide low, Wide high) {
   return {Floats{static_cast<float>(low.v[0]), static_cast<float>(low.v[1]), static_cast<float>(high.v[0]),
                  static_cast<float>(high.v[1])}};
 }
+
+struct Shorts {
+  static constexpr size_t kWidth = 8;
+
+  ShortLanes v;
+
+  static CROSSRANK_INLINE Shorts Load(const int16_t* p) {
+    Shorts x;
+    memcpy(&x.v, p, sizeof x.v);
+    return x;
+  }
+  static CROSSRANK_INLINE Shorts Load(const int8_t* p) {
+    ByteLanes x;
+    memcpy(&x, p, sizeof x);
+    return {__builtin_convertvector(x, ShortLanes)};
+  }
+};
+
+struct IntSums {
+  Ints v;
+
+  static CROSSRANK_INLINE IntSums Zero() { return {Ints{0, 0, 0, 0}}; }
+};
+
+CROSSRANK_INLINE IntSums MultiplyAdd(Shorts a, Shorts b, IntSums sums) {
+#if defined(__SSE2__)
+  // SSE2 has no product of 32 bits, but has this one.
+  const __m128i x = reinterpret_cast<__m128i>(a.v), y = reinterpret_cast<__m128i>(b.v);
+  return {sums.v + reinterpret_cast<Ints>(_mm_madd_epi16(x, y))};
+#else
+  const EightInts products = __builtin_convertvector(a.v, EightInts) * __builtin_convertvector(b.v, EightInts);
+  Ints halves[2];
+  memcpy(halves, &products, sizeof halves);
+  return {sums.v + halves[0] + halves[1]};
+#endif
+}
+CROSSRANK_INLINE int32_t ReduceAdd(IntSums a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 
 }  // namespace
 }  // namespace crossrank::kernels

@@ -6,6 +6,7 @@
 #include "attention.h"
 #include "attention_bf16.h"
 #include "convert.h"
+#include "dot.h"
 #include "embedding.h"
 #include "encode.h"
 #include "finish_int8.h"
@@ -23,6 +24,8 @@ const KernelTable kAvx2Table = {
     ToFloat,
     Encode,
     FinishInt8,
+    DotDouble,
+    DotInt8,
     {"avx2", AttentionBf16, AttentionBf16WorkspaceFloats},
     {},
     {},

@@ -193,4 +193,20 @@ inline std::vector<double> AttentionRow(const AttentionArgs& args, const std::ve
   return out;
 }
 
+// dot_double: products that are exact, in sixteen sums, which are then added up by halves.
+inline double RowDot(const double* query, const float* row, size_t columns) {
+  double lanes[16] = {};
+  for (size_t c = 0; c < columns; ++c) lanes[c % 16] += query[c] * row[c];
+  for (size_t half = 8; half > 0; half /= 2) {
+    for (size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+inline int64_t RowDot(const int16_t* query, const int8_t* row, size_t columns) {
+  int64_t sum = 0;
+  for (size_t c = 0; c < columns; ++c) sum += int64_t{query[c]} * row[c];
+  return sum;
+}
+
 }  // namespace crossrank::testing
