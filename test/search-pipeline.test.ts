@@ -1,17 +1,16 @@
 import {
+  Chunker,
   CrossrankError,
   Embedder,
   KeywordIndex,
   MemoryStore,
   PRESETS,
-  type QueryOptions,
   Reranker,
   SearchPipeline,
   type StoredDocument,
   type StoreHit,
   type TextEmbedder,
 } from '../lib';
-import { Chunker } from '../lib/search/chunker';
 
 const DOCUMENTS: StoredDocument[] = [
   { id: 'mars', text: 'Mars is often called the Red Planet.', metadata: { topic: 'planets', year: 1976 } },
@@ -45,21 +44,18 @@ afterAll(async () => {
 const ids = ({ results }: { results: readonly { document: StoredDocument }[] }) =>
   results.map(({ document }) => document.id);
 
-/** A store whose queries end as they are told to: a server that is away, or hangs. */
-class FailingStore extends MemoryStore {
-  static readonly behaviour = { query: async (): Promise<StoreHit[]> => [] };
+/** What queries of the failing stores do: the server is away, or hangs, or is back. */
+let behaviour: () => Promise<StoreHit[]>;
 
-  override query(_vector: Float32Array, _options: QueryOptions): Promise<StoreHit[]> {
-    return FailingStore.behaviour.query();
-  }
+async function failingStore(query: () => Promise<StoreHit[]>): Promise<MemoryStore> {
+  behaviour = query;
+  return Object.assign(await MemoryStore.open({ space: embedder.space }), { query: () => behaviour() });
 }
 
 async function failing(query: () => Promise<StoreHit[]>, withKeywords: boolean): Promise<SearchPipeline> {
-  FailingStore.behaviour.query = query;
-  const away = await FailingStore.open({ space: embedder.space });
   return new SearchPipeline({
     embedder,
-    store: away,
+    store: await failingStore(query),
     reranker,
     cache: false,
     ...(withKeywords ? { keywords } : {}),
@@ -210,7 +206,7 @@ describe('when something fails', () => {
     expect(ids(response)[0]).toBe('mars');
     const alone = await failing(unreachable, false);
     await expect(alone.search('Red Planet')).rejects.toMatchObject({ code: 'ERR_STORE' });
-    FailingStore.behaviour.query = async () => [{ document: DOCUMENTS[0] as StoredDocument, score: 1 }];
+    behaviour = async () => [{ document: DOCUMENTS[0] as StoredDocument, score: 1 }];
     expect(ids(await alone.search('Red Planet'))).toEqual(['mars']);
   });
 
@@ -291,11 +287,10 @@ describe('the result cache', () => {
   });
 
   test('a degraded answer is not kept', async () => {
-    FailingStore.behaviour.query = unreachable;
-    const away = await FailingStore.open({ space: embedder.space });
+    const away = await failingStore(unreachable);
     const own = new SearchPipeline({ embedder, store: away, reranker, keywords });
     expect((await own.search('Red Planet')).degraded).toBe(true);
-    FailingStore.behaviour.query = async () => [{ document: DOCUMENTS[0] as StoredDocument, score: 1 }];
+    behaviour = async () => [{ document: DOCUMENTS[0] as StoredDocument, score: 1 }];
     expect(await own.search('Red Planet')).toMatchObject({ cached: false, degraded: false });
   });
 });

@@ -28,12 +28,6 @@ std::optional<PoolingRule> ParsePooling(const Napi::Object& options) {
   return PoolingRule{pooling, Flag(rule, "normalize")};
 }
 
-// A number where there is a limit, null where there is none.
-template <class T>
-T Limit(const Napi::Object& options, const char* name, T none) {
-  return options.Get(name).IsNull() ? none : T(Size(options, name));
-}
-
 Napi::Uint32Array ToJs(Napi::Env env, Span<const uint32_t> values) {
   auto out = Napi::Uint32Array::New(env, values.size());
   std::copy(values.begin(), values.end(), out.Data());
