@@ -1,0 +1,214 @@
+import { createRequire } from 'node:module';
+import type * as Lance from '@lancedb/lancedb';
+import type * as Arrow from 'apache-arrow';
+import { CrossrankError } from '../../errors';
+import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
+import { CheckedStore, type StoreBackend } from './checked-store';
+import { idIn, lanceSql, metadataFromText, metadataToText } from './lance-sql';
+import { loadOptionalPackage } from './optional-package';
+import { checkOptions, checkSpaceOption, checkText } from './store-options';
+import { checkFoundSpace, toStoredDocument } from './stored';
+
+/** Where a {@link LanceStore} is. */
+export interface LanceStoreOptions {
+  /** Folder of the LanceDB database, made where there is none; or a URI that LanceDB takes. */
+  path: string;
+  /** @defaultValue `'documents'` */
+  table?: string;
+  /** Of which model the vectors are: the `space` of your embedder. */
+  space: EmbeddingSpace;
+}
+
+const OPTIONS = ['path', 'table', 'space'];
+
+/** Name of the entry in the metadata of a table's schema. */
+const MODEL = 'crossrank.model';
+
+const COLUMNS = ['id', 'text', 'metadata'];
+
+/**
+ * Documents in LanceDB, which runs inside this process; needs the package `@lancedb/lancedb`.
+ *
+ * Every vector is compared, so results are exact; see {@link LanceStore.createVectorIndex} for millions of them. Several
+ * processes may use one folder.
+ */
+export class LanceStore extends CheckedStore<string> {
+  readonly #backend: LanceBackend;
+
+  private constructor(space: EmbeddingSpace, backend: LanceBackend) {
+    super(space, backend);
+    this.#backend = backend;
+  }
+
+  /**
+   * Opens a table, or makes it.
+   * @throws `CrossrankError` with `ERR_MISSING_PACKAGE`, `ERR_INVALID_ARGUMENT`, `ERR_STORE` or `ERR_STORE_MISMATCH`
+   */
+  static async open(options: LanceStoreOptions): Promise<LanceStore> {
+    checkOptions(options, OPTIONS);
+    checkText('path', options.path);
+    checkText('table', options.table ?? 'documents');
+    const space = checkSpaceOption(options.space);
+    return new LanceStore(space, await LanceBackend.open(options.path, options.table ?? 'documents', space));
+  }
+
+  /**
+   * Merges what many small calls of `add` left into larger files, and indexes ids, so that `add` and `get` need not
+   * look at every document. Worth a call after bulk loads, and now and then.
+   */
+  async optimize(): Promise<void> {
+    await this.inTurn(() => this.#backend.optimize());
+  }
+
+  /**
+   * Makes an index (IVF, without quantization) of the vectors; from then on queries compare only the likely ones, so
+   * they are faster and may miss some. Needs at least 256 documents; later ones join it with {@link optimize}.
+   */
+  async createVectorIndex(): Promise<void> {
+    await this.inTurn(() => this.#backend.createVectorIndex());
+  }
+}
+
+/** As LanceDB gives it; anything may be in a table. */
+interface Row {
+  id: unknown;
+  text: unknown;
+  metadata: unknown;
+}
+
+class LanceBackend implements StoreBackend<string> {
+  readonly dialect = lanceSql;
+  readonly #lance: typeof Lance;
+  readonly #connection: Lance.Connection;
+  readonly #table: Lance.Table;
+  readonly #place: string;
+
+  private constructor(lance: typeof Lance, connection: Lance.Connection, table: Lance.Table, place: string) {
+    this.#lance = lance;
+    this.#connection = connection;
+    this.#table = table;
+    this.#place = place;
+  }
+
+  static async open(path: string, tableName: string, space: EmbeddingSpace): Promise<LanceBackend> {
+    const lance = loadOptionalPackage<typeof Lance>('@lancedb/lancedb', 'LanceStore');
+    // Its own apache-arrow: another copy may lie beside this package, or none.
+    const arrow = createRequire(require.resolve('@lancedb/lancedb'))('apache-arrow') as typeof Arrow;
+    const place = `The LanceDB table ${JSON.stringify(tableName)} in ${path}`;
+    const { connection, table, schema } = await orStoreError(place, async () => {
+      // 0: other processes' writes are seen by the next call.
+      const connection = await lance.connect(path, { readConsistencyInterval: 0 });
+      // Not `existOk` alone: that refuses a table of another dimension with a message of its own.
+      const table = await connection
+        .openTable(tableName)
+        .catch(() => connection.createEmptyTable(tableName, schemaOf(arrow, space), { existOk: true }));
+      return { connection, table, schema: await table.schema() };
+    });
+    try {
+      checkFoundSpace(place, { model: schema.metadata.get(MODEL), dimension: dimensionOf(schema) }, space);
+    } catch (error) {
+      table.close();
+      connection.close();
+      throw error;
+    }
+    return new LanceBackend(lance, connection, table, place);
+  }
+
+  async upsert(documents: readonly EmbeddedDocument[]): Promise<void> {
+    const rows = documents.map(({ id, text, metadata, vector }) => ({
+      id,
+      text,
+      metadata: metadataToText(metadata),
+      vector,
+    }));
+    await this.#attempt(() =>
+      this.#table.mergeInsert('id').whenMatchedUpdateAll().whenNotMatchedInsertAll().execute(rows),
+    );
+  }
+
+  async nearest(vector: Float32Array, limit: number, filter: string | undefined): Promise<StoreHit[]> {
+    const query = this.#table.vectorSearch(vector).distanceType('cosine').limit(limit);
+    if (filter !== undefined) query.where(filter);
+    const rows = await this.#attempt(() => query.select([...COLUMNS, '_distance']).toArray());
+    return rows.map((row) => ({ document: this.#document(row), score: 1 - row._distance }));
+  }
+
+  async get(ids: readonly string[]): Promise<StoredDocument[]> {
+    const query = this.#table.query().where(idIn(ids)).select(COLUMNS);
+    const rows = await this.#attempt(() => query.toArray());
+    return rows.map((row) => this.#document(row));
+  }
+
+  async remove(ids: readonly string[]): Promise<number> {
+    const where = idIn(ids);
+    // Not what `delete` answers: older versions do not count.
+    const count = await this.count(where);
+    if (count > 0) await this.#attempt(() => this.#table.delete(where));
+    return count;
+  }
+
+  count(filter: string | undefined): Promise<number> {
+    return this.#attempt(() => this.#table.countRows(filter));
+  }
+
+  /** As they were when the first is asked for. */
+  async *documents(filter: string | undefined): AsyncGenerator<StoredDocument> {
+    const query = this.#table.query().select(COLUMNS);
+    if (filter !== undefined) query.where(filter);
+    const batches = query[Symbol.asyncIterator]();
+    for (;;) {
+      const { value: batch, done } = await this.#attempt(() => batches.next());
+      if (done) return;
+      for (const row of batch) yield this.#document(row as unknown as Row);
+    }
+  }
+
+  async optimize(): Promise<void> {
+    await this.#attempt(async () => {
+      const indexed = (await this.#table.listIndices()).some(({ columns }) => columns.includes('id'));
+      if (!indexed) await this.#table.createIndex('id', { config: this.#lance.Index.btree() });
+      await this.#table.optimize();
+    });
+  }
+
+  async createVectorIndex(): Promise<void> {
+    const config = this.#lance.Index.ivfFlat({ distanceType: 'cosine' });
+    await this.#attempt(() => this.#table.createIndex('vector', { config }));
+  }
+
+  async close(): Promise<void> {
+    this.#table.close();
+    this.#connection.close();
+  }
+
+  #document({ id, text, metadata }: Row): StoredDocument {
+    return toStoredDocument(this.#place, id, text, metadataFromText(metadata));
+  }
+
+  #attempt<R>(call: () => Promise<R>): Promise<R> {
+    return orStoreError(this.#place, call);
+  }
+}
+
+function schemaOf({ Field, FixedSizeList, Float32, Schema, Utf8 }: typeof Arrow, space: EmbeddingSpace) {
+  const text = (name: string) => new Field(name, new Utf8(), false);
+  const vector = new FixedSizeList(space.dimension, new Field('item', new Float32(), true));
+  const fields = [...COLUMNS.map(text), new Field('vector', vector, false)];
+  return new Schema(fields, new Map([[MODEL, space.model]]));
+}
+
+function dimensionOf(schema: Arrow.Schema): unknown {
+  return schema.fields.find(({ name }) => name === 'vector')?.type.listSize;
+}
+
+async function orStoreError<R>(place: string, call: () => Promise<R>): Promise<R> {
+  try {
+    return await call();
+  } catch (cause) {
+    throw new CrossrankError(
+      'ERR_STORE',
+      `${place} failed: ${(cause as Error).message}; check that the folder is there, is writable and has space left`,
+      { cause },
+    );
+  }
+}

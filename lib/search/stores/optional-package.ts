@@ -1,0 +1,20 @@
+import { CrossrankError } from '../../errors';
+
+/**
+ * Loads a package that users install beside this one, when it is first needed.
+ * @throws {@link CrossrankError} with `ERR_MISSING_PACKAGE`, with the command that installs it
+ */
+export function loadOptionalPackage<T>(name: string, purpose: string): T {
+  try {
+    // Not `import()`: both of what it would bring, CommonJS and ES modules without top-level await, come this way too.
+    return require(name) as T;
+  } catch (cause) {
+    const missing = (cause as { code?: unknown }).code === 'MODULE_NOT_FOUND' && String(cause).includes(name);
+    const reason = missing ? 'is not installed' : `does not load here (${(cause as Error).message})`;
+    throw new CrossrankError(
+      'ERR_MISSING_PACKAGE',
+      `${purpose} needs the package ${name}, which ${reason}; run: npm install ${name}`,
+      { cause },
+    );
+  }
+}
