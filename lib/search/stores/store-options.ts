@@ -29,6 +29,12 @@ export function checkTimeout(name: string, value: unknown): asserts value is num
   }
 }
 
+export function checkCount(name: string, value: unknown): asserts value is number {
+  if (!Number.isSafeInteger(value) || (value as number) < 1) {
+    throw invalidArgument(name, 'an integer of at least 1', value);
+  }
+}
+
 /** A copy, so that changing the argument later changes nothing. */
 export function checkSpaceOption(space: unknown): EmbeddingSpace {
   if (typeof space !== 'object' || space === null) {
@@ -36,8 +42,6 @@ export function checkSpaceOption(space: unknown): EmbeddingSpace {
   }
   const { model, dimension } = space as Partial<EmbeddingSpace>;
   checkText('space.model', model);
-  if (!Number.isSafeInteger(dimension) || (dimension as number) < 1) {
-    throw invalidArgument('space.dimension', 'an integer of at least 1', dimension);
-  }
-  return { model, dimension: dimension as number };
+  checkCount('space.dimension', dimension);
+  return { model, dimension };
 }
