@@ -38,6 +38,10 @@ export function fromChromaMetadata(metadata: unknown): unknown {
 /**
  * Chroma finds documents without the field by `$ne` and `$nin`, as we do. It cannot say that a field is absent, so not
  * the negation of an order either.
+ *
+ * Numbers without a fraction are stored as integers, and Chroma (1.5) compares those with the operand without *its*
+ * fraction: `$eq: 1.5` finds 1, and `$lt: 1.5` does not. So the integer that is taken for a fraction is let in or kept
+ * out by name; in a server without that fault, this changes nothing.
  */
 export const chromaWhere: FilterDialect<ChromaWhere> = {
   field: whereOf,
@@ -46,16 +50,47 @@ export const chromaWhere: FilterDialect<ChromaWhere> = {
 };
 
 function whereOf(test: FieldTest, negated: boolean): ChromaWhere | undefined {
+  const { operator, value } = test;
+  if (operator === '$eq') return memberOf(test.field, [value], negated);
+  if (operator === '$in') return memberOf(test.field, value, negated);
+  if (negated || !isSayable(value)) return undefined;
   const field = toChromaField(test.field);
-  if (test.operator === '$eq') {
-    return isSayable(test.value) ? { [field]: { [negated ? '$ne' : '$eq']: test.value } } : undefined;
-  }
-  if (test.operator === '$in') {
-    if (!test.value.every(isSayable)) return undefined;
-    const parts = byType(test.value).map((values) => ({ [field]: { [negated ? '$nin' : '$in']: values } }));
-    return joined<ChromaWhere>(parts, negated ? chromaWhere.all : chromaWhere.any);
-  }
-  return negated || !isSayable(test.value) ? undefined : { [field]: { [test.operator]: test.value } };
+  const where = { [field]: { [operator]: value } };
+  const integers = integersTakenFor([value]);
+  const isAbove = value < 0; // -1 is taken for -1.5
+  const isFound = operator === '$gte' || operator === '$lte';
+  const isMeant = isAbove
+    ? operator === '$gt' || operator === '$gte'
+    : operator === '$lt' || operator === '$lte';
+  return isFound === isMeant ? where : corrected(where, field, integers, isMeant);
+}
+
+function memberOf(name: string, values: readonly MetadataValue[], negated: boolean): ChromaWhere | undefined {
+  if (!values.every(isSayable)) return undefined;
+  const field = toChromaField(name);
+  const parts = byType(values).map((list) =>
+    corrected({ [field]: { [negated ? '$nin' : '$in']: list } }, field, integersTakenFor(list), negated),
+  );
+  return joined<ChromaWhere>(parts, negated ? chromaWhere.all : chromaWhere.any);
+}
+
+/** @param areMeant whether these integers are to be found, or not to be */
+function corrected(
+  where: ChromaWhere,
+  field: string,
+  integers: readonly number[],
+  areMeant: boolean,
+): ChromaWhere {
+  if (integers.length === 0) return where;
+  if (areMeant) return chromaWhere.any([where, { [field]: { $in: integers } }]);
+  return chromaWhere.all([where, { [field]: { $nin: integers } }]);
+}
+
+/** Of the fractions among these. */
+function integersTakenFor(values: readonly MetadataValue[]): number[] {
+  return values.flatMap((value) =>
+    typeof value === 'number' && !Number.isInteger(value) ? [Math.trunc(value)] : [],
+  );
 }
 
 /** JSON of numbers from 2^63 to 1e21 is digits alone, which Chroma reads as a 64-bit integer and refuses. */
@@ -63,13 +98,12 @@ function isSayable(value: MetadataValue): boolean {
   return typeof value !== 'number' || Math.abs(value) < 2 ** 63 || Math.abs(value) >= 1e21;
 }
 
-/** Chroma takes lists of one type. */
+/** Chroma takes lists of one type, and to it 1 and 1.5 are of two. */
 function byType(values: readonly MetadataValue[]): MetadataValue[][] {
   const groups = new Map<string, MetadataValue[]>();
   for (const value of values) {
-    const group = groups.get(typeof value);
-    if (group) group.push(value);
-    else groups.set(typeof value, [value]);
+    const type = /^-?\d+$/.test(JSON.stringify(value)) ? 'integer' : typeof value;
+    groups.set(type, [...(groups.get(type) ?? []), value]);
   }
   return [...groups.values()];
 }
