@@ -23,6 +23,10 @@ export function checkText(name: string, value: unknown): asserts value is string
     throw invalidArgument(name, 'a string that is not empty', value);
 }
 
+export function checkFlag(name: string, value: unknown): asserts value is boolean {
+  if (typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
+}
+
 export function checkTimeout(name: string, value: unknown): asserts value is number {
   if (typeof value !== 'number' || !(value > 0 && value <= LONGEST_TIMER_MS)) {
     throw invalidArgument(name, `milliseconds from 1 to ${LONGEST_TIMER_MS}`, value);
