@@ -42,13 +42,15 @@ test('of equal scores, topK keeps those with the lowest ids', async () => {
   expect(await store.query(VECTOR, { topK: Number.MAX_SAFE_INTEGER })).toHaveLength(40);
 });
 
-test('two objects on one table see what the other wrote', async () => {
+test('two objects on one table see what the other wrote, and an id of both is there once', async () => {
   const path = newPath();
   const one = await LanceStore.open({ path, space: SPACE });
   const other = await LanceStore.open({ path, space: SPACE });
   const ids = Array.from({ length: 8 }, (_, i) => `${i}`);
   await Promise.all(ids.map((id, i) => (i % 2 ? one : other).add([document(id)])));
   expect([await one.count(), await other.count()]).toEqual([8, 8]);
+  await Promise.all([0, 1, 2, 3].flatMap(() => [one.add([document('same')]), other.add([document('same')])]));
+  expect(await one.count()).toBe(9);
   await one.remove(['0']);
   expect(await other.get(['0', '1'])).toEqual([undefined, expect.objectContaining({ id: '1' })]);
 });

@@ -4,7 +4,8 @@ import type * as Arrow from 'apache-arrow';
 import { CrossrankError } from '../../errors';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { CheckedStore, type StoreBackend } from './checked-store';
-import { idIn, lanceSql, metadataFromText, metadataToText } from './lance-sql';
+import { ArrowDocuments, COLUMNS, spaceOf } from './lance-arrow';
+import { idIn, lanceSql, metadataFromText } from './lance-sql';
 import { loadOptionalPackage } from './optional-package';
 import { checkOptions, checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
@@ -20,11 +21,6 @@ export interface LanceStoreOptions {
 }
 
 const OPTIONS = ['path', 'table', 'space'];
-
-/** Name of the entry in the metadata of a table's schema. */
-const MODEL = 'crossrank.model';
-
-const COLUMNS = ['id', 'text', 'metadata'];
 
 /**
  * Documents in LanceDB, which runs inside this process; needs the package `@lancedb/lancedb`.
@@ -81,48 +77,56 @@ class LanceBackend implements StoreBackend<string> {
   readonly #lance: typeof Lance;
   readonly #connection: Lance.Connection;
   readonly #table: Lance.Table;
+  readonly #arrow: ArrowDocuments;
   readonly #place: string;
 
-  private constructor(lance: typeof Lance, connection: Lance.Connection, table: Lance.Table, place: string) {
+  private constructor(
+    lance: typeof Lance,
+    connection: Lance.Connection,
+    table: Lance.Table,
+    arrow: ArrowDocuments,
+    place: string,
+  ) {
     this.#lance = lance;
     this.#connection = connection;
     this.#table = table;
+    this.#arrow = arrow;
     this.#place = place;
   }
 
-  static async open(path: string, tableName: string, space: EmbeddingSpace): Promise<LanceBackend> {
+  static async open(path: string, name: string, space: EmbeddingSpace): Promise<LanceBackend> {
     const lance = loadOptionalPackage<typeof Lance>('@lancedb/lancedb', 'LanceStore');
-    // Its own apache-arrow: another copy may lie beside this package, or none.
-    const arrow = createRequire(require.resolve('@lancedb/lancedb'))('apache-arrow') as typeof Arrow;
-    const place = `The LanceDB table ${JSON.stringify(tableName)} in ${path}`;
+    // LanceDB's own: another copy may lie beside this package, or none.
+    const lanceRequire = createRequire(require.resolve('@lancedb/lancedb'));
+    const apacheArrow = loadOptionalPackage<typeof Arrow>('apache-arrow', 'LanceStore', lanceRequire);
+    const arrow = new ArrowDocuments(apacheArrow, space);
+    const place = `The LanceDB table ${JSON.stringify(name)} in ${path}`;
     const { connection, table, schema } = await orStoreError(place, async () => {
       // 0: other processes' writes are seen by the next call.
       const connection = await lance.connect(path, { readConsistencyInterval: 0 });
       // Not `existOk` alone: that refuses a table of another dimension with a message of its own.
       const table = await connection
-        .openTable(tableName)
-        .catch(() => connection.createEmptyTable(tableName, schemaOf(arrow, space), { existOk: true }));
+        .openTable(name)
+        .catch(() => connection.createEmptyTable(name, arrow.schema, { existOk: true }));
       return { connection, table, schema: await table.schema() };
     });
     try {
-      checkFoundSpace(place, { model: schema.metadata.get(MODEL), dimension: dimensionOf(schema) }, space);
+      checkFoundSpace(place, spaceOf(schema), space);
     } catch (error) {
       table.close();
       connection.close();
       throw error;
     }
-    return new LanceBackend(lance, connection, table, place);
+    return new LanceBackend(lance, connection, table, arrow, place);
   }
 
   async upsert(documents: readonly EmbeddedDocument[]): Promise<void> {
-    const rows = documents.map(({ id, text, metadata, vector }) => ({
-      id,
-      text,
-      metadata: metadataToText(metadata),
-      vector,
-    }));
     await this.#attempt(() =>
-      this.#table.mergeInsert('id').whenMatchedUpdateAll().whenNotMatchedInsertAll().execute(rows),
+      this.#table
+        .mergeInsert('id')
+        .whenMatchedUpdateAll()
+        .whenNotMatchedInsertAll()
+        .execute(this.#arrow.table(documents)),
     );
   }
 
@@ -134,7 +138,10 @@ class LanceBackend implements StoreBackend<string> {
   }
 
   async get(ids: readonly string[]): Promise<StoredDocument[]> {
-    const query = this.#table.query().where(idIn(ids)).select(COLUMNS);
+    const query = this.#table
+      .query()
+      .where(idIn(ids))
+      .select([...COLUMNS]);
     const rows = await this.#attempt(() => query.toArray());
     return rows.map((row) => this.#document(row));
   }
@@ -153,7 +160,7 @@ class LanceBackend implements StoreBackend<string> {
 
   /** As they were when the first is asked for. */
   async *documents(filter: string | undefined): AsyncGenerator<StoredDocument> {
-    const query = this.#table.query().select(COLUMNS);
+    const query = this.#table.query().select([...COLUMNS]);
     if (filter !== undefined) query.where(filter);
     const batches = query[Symbol.asyncIterator]();
     for (;;) {
@@ -188,17 +195,6 @@ class LanceBackend implements StoreBackend<string> {
   #attempt<R>(call: () => Promise<R>): Promise<R> {
     return orStoreError(this.#place, call);
   }
-}
-
-function schemaOf({ Field, FixedSizeList, Float32, Schema, Utf8 }: typeof Arrow, space: EmbeddingSpace) {
-  const text = (name: string) => new Field(name, new Utf8(), false);
-  const vector = new FixedSizeList(space.dimension, new Field('item', new Float32(), true));
-  const fields = [...COLUMNS.map(text), new Field('vector', vector, false)];
-  return new Schema(fields, new Map([[MODEL, space.model]]));
-}
-
-function dimensionOf(schema: Arrow.Schema): unknown {
-  return schema.fields.find(({ name }) => name === 'vector')?.type.listSize;
 }
 
 async function orStoreError<R>(place: string, call: () => Promise<R>): Promise<R> {

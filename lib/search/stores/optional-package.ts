@@ -2,12 +2,13 @@ import { CrossrankError } from '../../errors';
 
 /**
  * Loads a package that users install beside this one, when it is first needed.
+ * @param purpose what needs it
+ * @param from `require` of the package that it is to be found from
  * @throws {@link CrossrankError} with `ERR_MISSING_PACKAGE`, with the command that installs it
  */
-export function loadOptionalPackage<T>(name: string, purpose: string): T {
+export function loadOptionalPackage<T>(name: string, purpose: string, from: NodeJS.Require = require): T {
   try {
-    // Not `import()`: both of what it would bring, CommonJS and ES modules without top-level await, come this way too.
-    return require(name) as T;
+    return from(name) as T;
   } catch (cause) {
     const missing = (cause as { code?: unknown }).code === 'MODULE_NOT_FOUND' && String(cause).includes(name);
     const reason = missing ? 'is not installed' : `does not load here (${(cause as Error).message})`;
