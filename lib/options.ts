@@ -270,7 +270,8 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkBoolean('cache', options.cache);
 }
 
-function checkNames(options: object, known: readonly string[]): void {
+/** Misspelt options are refused by name. */
+export function checkNames(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalidArgument('options', 'an object', options);
   }
@@ -289,11 +290,11 @@ function checkChoice(name: string, value: unknown, choices: readonly string[]): 
   throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
 }
 
-function checkBoolean(name: string, value: unknown): void {
+export function checkBoolean(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
 }
 
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
+export function checkInteger(name: string, value: unknown, min: number, max: number): void {
   if (value === undefined) return;
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
     throw invalidArgument(name, `an integer from ${min} to ${max}`, value);

@@ -53,6 +53,13 @@ describeChroma('with a Chroma server', () => {
     expect(await wrongFilters(await open())).toEqual([]);
   });
 
+  test('half a character in metadata becomes U+FFFD', async () => {
+    const store = await open();
+    const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
+    await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
+    expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
+  });
+
   test('of equal scores, topK keeps those with the lowest ids', async () => {
     const store = await open();
     const ids = Array.from({ length: 40 }, (_, i) => `${(i * 7) % 40}`.padStart(2, '0'));
@@ -173,7 +180,9 @@ test.each([
   [{ space: { model: 'm', dimension: 0 } }, /space\.dimension/],
   [{ url: '127.0.0.1:8000' }, /url/],
   [{ url: 'http://user:secret@127.0.0.1' }, /^url has a user(?!.*secret)/],
-  [{ headers: { a: 1 } }, /headers\.a/],
+  [{ headers: { a: 1 } }, /header "a"/],
+  [{ apiKey: 'secret\nsecret' }, /header "x-chroma-token"(?!.*secret)/],
+  [{ headers: [] }, /headers/],
   [{ efSearch: 0 }, /efSearch/],
   [{ timeoutMs: -1 }, /timeoutMs/],
 ])('open refuses %j by name', async (bad, message) => {

@@ -34,6 +34,13 @@ test('any filter finds what it says', async () => {
   expect(await wrongFilters(await LanceStore.open({ path: newPath(), space: SPACE }))).toEqual([]);
 });
 
+test('half a character in metadata becomes U+FFFD', async () => {
+  const store = await LanceStore.open({ path: newPath(), space: SPACE });
+  const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
+  await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
+  expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
+});
+
 test('of equal scores, topK keeps those with the lowest ids', async () => {
   const store = await LanceStore.open({ path: newPath(), space: SPACE });
   await store.add(Array.from({ length: 40 }, (_, i) => document(`${(i * 7) % 40}`.padStart(2, '0'))));
@@ -120,6 +127,7 @@ test('a row that another tool wrote is an ERR_STORE that names it', async () => 
 test.each([
   [{ path: '' }, /path/],
   [{ table: 7 }, /table/],
+  [{ table: 'a/b' }, /table/],
   [{ tabel: 'x' }, /Unknown option "tabel"/],
   [{ space: { model: '', dimension: 3 } }, /space\.model/],
   [{ space: { model: 'm', dimension: 1.5 } }, /space\.dimension/],

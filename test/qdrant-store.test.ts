@@ -64,6 +64,13 @@ describeQdrant(QDRANT_URL === undefined ? "with Qdrant's engine" : `with the Qdr
     expect(await wrongFilters(await open())).toEqual([]);
   });
 
+  test('half a character in metadata becomes U+FFFD', async () => {
+    const store = await open();
+    const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
+    await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
+    expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
+  });
+
   test('of equal scores, topK keeps those with the lowest ids', async () => {
     const store = await open({ exact: true });
     await store.add(Array.from({ length: 40 }, (_, i) => document(`${(i * 7) % 40}`.padStart(2, '0'))));

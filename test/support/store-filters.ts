@@ -73,13 +73,13 @@ function filterOf(choices: Choices, depth: number): Filter {
 }
 
 /**
- * Compares a store with {@link predicateOf}: every field is tested with every value once, and 200 filters of all kinds are
+ * Compares a store with {@link predicateOf}: every field is tested with every value once, and 120 filters of all kinds are
  * drawn.
  * @returns the filters by which it does not find what it should
  */
 export async function wrongFilters(store: VectorStore): Promise<object[]> {
   const choices = new Choices(7);
-  const documents: EmbeddedDocument[] = Array.from({ length: 120 }, (_, i) => {
+  const documents: EmbeddedDocument[] = Array.from({ length: 100 }, (_, i) => {
     const fields = choices.some(FIELDS, 12);
     const metadata: Metadata = Object.fromEntries(fields.map((field) => [field, choices.of(VALUES)]));
     const vector = Float32Array.from({ length: store.space.dimension }, () => choices.below(1000) - 500.5);
@@ -88,7 +88,7 @@ export async function wrongFilters(store: VectorStore): Promise<object[]> {
   await store.add(documents);
   const vector = new Float32Array(store.space.dimension).fill(1);
   const single = FIELDS.map((field, i): Filter => ({ [field]: VALUES[i % VALUES.length] as MetadataValue }));
-  const filters = [...single, ...Array.from({ length: 200 }, () => filterOf(choices, 3))];
+  const filters = [...single, ...Array.from({ length: 120 }, () => filterOf(choices, 3))];
   const wrong: object[] = [];
   for (const filter of filters) {
     const accepts = predicateOf(filter);

@@ -12,6 +12,7 @@ import type {
 } from '../types';
 import { bestHits } from './best-hits';
 import { type FilterDialect, translateFilter } from './filter-translation';
+import { isWellFormed, wellFormed } from './well-formed';
 
 /** Ids in one call to a store; some put them into a statement, whose length is limited. */
 const IDS_PER_CALL = 1000;
@@ -40,6 +41,9 @@ export interface StoreBackend<T> {
  * What all stores of other makers share: arguments are checked before anything is sent, writes of one object happen one
  * after the other in the order of their calls, and filters find what {@link Filter} says whatever the store makes of
  * them.
+ *
+ * A call of `add` that a server refuses or misses half way may have added some of its documents. Call it again: adding
+ * twice is adding once.
  */
 export abstract class CheckedStore<T> implements VectorStore {
   readonly space: EmbeddingSpace;
@@ -56,7 +60,8 @@ export abstract class CheckedStore<T> implements VectorStore {
   async add(documents: readonly EmbeddedDocument[]): Promise<void> {
     this.#checkOpen();
     checkEmbedded(documents, this.space);
-    if (documents.length > 0) await this.inTurn(() => this.#backend.upsert(documents));
+    const taken = wellFormed(documents);
+    if (taken.length > 0) await this.inTurn(() => this.#backend.upsert(taken));
   }
 
   async query(vector: Float32Array, options: QueryOptions): Promise<StoreHit[]> {
@@ -138,7 +143,7 @@ export abstract class CheckedStore<T> implements VectorStore {
 }
 
 function idsPerCall(ids: readonly string[]): string[][] {
-  const unique = [...new Set(ids)];
+  const unique = [...new Set(ids)].filter(isWellFormed);
   const parts: string[][] = [];
   for (let i = 0; i < unique.length; i += IDS_PER_CALL) parts.push(unique.slice(i, i + IDS_PER_CALL));
   return parts;

@@ -1,10 +1,11 @@
+import { checkInteger, checkNames } from '../../options';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { type ChromaWhere, chromaWhere, fromChromaMetadata, toChromaMetadata } from './chroma-where';
 import { fieldsOf, type JsonServer } from './json-server';
 import { SERVER_OPTIONS, type ServerOptions, serverOf } from './server-options';
-import { checkCount, checkOptions, checkSpaceOption, checkText } from './store-options';
+import { checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link ChromaStore} is. */
@@ -33,6 +34,9 @@ const OPTIONS = [...SERVER_OPTIONS, 'collection', 'space', 'tenant', 'database',
 const MODEL = 'crossrank:model';
 const DIMENSION = 'crossrank:dimension';
 
+/** Chroma has 64 bits for it; more than a collection holds is all of it. */
+const MAX_EF_SEARCH = 2 ** 31 - 1;
+
 /** Candidates while the index is built; with Chroma's own 100 it finds a little less. */
 const EF_CONSTRUCTION = 200;
 
@@ -57,10 +61,10 @@ export class ChromaStore extends CheckedStore<ChromaWhere> {
    * @throws `CrossrankError` with `ERR_INVALID_ARGUMENT`, `ERR_STORE` or `ERR_STORE_MISMATCH`
    */
   static async open(options: ChromaStoreOptions): Promise<ChromaStore> {
-    checkOptions(options, OPTIONS);
+    checkNames(options, OPTIONS);
     const { collection, tenant = 'default_tenant', database = 'default_database', efSearch = 200 } = options;
     for (const [name, value] of Object.entries({ collection, tenant, database })) checkText(name, value);
-    checkCount('efSearch', efSearch);
+    checkInteger('efSearch', efSearch, 1, MAX_EF_SEARCH);
     const space = checkSpaceOption(options.space);
     const server = serverOf('Chroma', 'http://127.0.0.1:8000', 'x-chroma-token', options);
     const collections = `/api/v2/tenants/${encodeURIComponent(tenant)}/databases/${encodeURIComponent(database)}/collections`;

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { CrossrankError } from '../../errors';
+import { checkBoolean, checkNames } from '../../options';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { fieldsOf, type JsonServer } from './json-server';
 import { METADATA, type QdrantCondition, qdrantFilter } from './qdrant-filter';
 import { SERVER_OPTIONS, type ServerOptions, serverOf } from './server-options';
-import { checkFlag, checkOptions, checkSpaceOption, checkText } from './store-options';
+import { checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link QdrantStore} is. */
@@ -55,10 +56,10 @@ export class QdrantStore extends CheckedStore<QdrantCondition> {
    * @throws `CrossrankError` with `ERR_INVALID_ARGUMENT`, `ERR_STORE` or `ERR_STORE_MISMATCH`
    */
   static async open(options: QdrantStoreOptions): Promise<QdrantStore> {
-    checkOptions(options, OPTIONS);
+    checkNames(options, OPTIONS);
     const { collection, exact = false } = options;
     checkText('collection', collection);
-    checkFlag('exact', exact);
+    checkBoolean('exact', exact);
     const space = checkSpaceOption(options.space);
     const server = serverOf('Qdrant', 'http://127.0.0.1:6333', 'api-key', options);
     return new QdrantStore(space, await QdrantBackend.open(server, collection, space, exact));

@@ -1,6 +1,7 @@
-import { invalidArgument } from '../../errors';
+import { CrossrankError, invalidArgument } from '../../errors';
+import { checkInteger } from '../../options';
 import { JsonServer } from './json-server';
-import { checkText, checkTimeout } from './store-options';
+import { checkText } from './store-options';
 
 /** How a store that is a server is reached. */
 export interface ServerOptions {
@@ -16,6 +17,9 @@ export interface ServerOptions {
 
 export const SERVER_OPTIONS = ['url', 'apiKey', 'headers', 'timeoutMs'];
 
+/** What a timer can wait at most, 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
@@ -26,17 +30,24 @@ export function serverOf(
   { url = defaultUrl, apiKey, headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: ServerOptions,
 ): JsonServer {
   if (apiKey !== undefined) checkText('apiKey', apiKey);
-  checkTimeout('timeoutMs', timeoutMs);
-  checkHeaders(headers);
-  const own = apiKey === undefined ? {} : { [keyHeader]: apiKey };
-  return new JsonServer({ name, url, headers: { ...own, ...headers }, timeoutMs });
-}
-
-function checkHeaders(headers: unknown): void {
+  checkInteger('timeoutMs', timeoutMs, 1, LONGEST_TIMER_MS);
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
     throw invalidArgument('headers', 'an object', headers);
   }
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value !== 'string') throw invalidArgument(`headers.${name}`, 'a string', value);
+  const all = { ...(apiKey === undefined ? {} : { [keyHeader]: apiKey }), ...headers };
+  for (const [header, value] of Object.entries(all)) checkHeader(header, value);
+  return new JsonServer({ name, url, headers: all, timeoutMs });
+}
+
+/** The message has no value: it may be a key. */
+function checkHeader(header: string, value: unknown): void {
+  try {
+    if (typeof value !== 'string') throw new TypeError('no string');
+    new Headers({ [header]: value });
+  } catch {
+    throw new CrossrankError(
+      'ERR_INVALID_ARGUMENT',
+      `The header ${JSON.stringify(header)} has a name or a value that HTTP cannot carry; see apiKey and headers`,
+    );
   }
 }
