@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connect } from '@lancedb/lancedb';
 import { LanceStore, type LanceStoreOptions } from '../lib/search/stores/lance-store';
 import type { EmbeddedDocument, EmbeddingSpace } from '../lib/search/types';
@@ -140,18 +140,56 @@ test.each([
   expect(existsSync(path)).toBe(false);
 });
 
-test('without the package, opening says how to install it, and nothing else needs it', () => {
-  // A copy of the compiled files, from where no node_modules is found.
-  const script = `
-    const { cpSync } = require('node:fs');
-    const dist = ${JSON.stringify(join(folder, 'elsewhere'))};
-    cpSync(${JSON.stringify(join(ROOT, 'dist', 'lib'))}, dist, { recursive: true });
-    const { LanceStore } = require(dist + '/search/stores/lance-store.js');
-    LanceStore.open({ path: dist + '/db', space: { model: 'm', dimension: 3 } }).catch(({ code, message }) => {
-      console.log(JSON.stringify({ code, message }));
-    });`;
-  expect(runJson(script)).toEqual({
-    code: 'ERR_MISSING_PACKAGE',
-    message: expect.stringMatching(/^LanceStore needs .*not installed; run: npm install @lancedb\/lancedb$/),
+describe('what is optional', () => {
+  const OPTIONAL = /@lancedb|apache-arrow|chromadb/;
+  const STORES = ['lance-store', 'chroma-store', 'qdrant-store'];
+  const stores = join(ROOT, 'dist', 'lib', 'search', 'stores');
+
+  test('is loaded by opening a store, not by importing it', () => {
+    const script = `
+      for (const name of ${JSON.stringify(STORES)}) require(${JSON.stringify(`${stores}/`)} + name + '.js');
+      const { LanceStore } = require(${JSON.stringify(join(stores, 'lance-store.js'))});
+      const loaded = () => Object.keys(require.cache).filter((path) => ${OPTIONAL}.test(path)).length > 0;
+      const before = loaded();
+      LanceStore.open({ path: ${JSON.stringify(newPath())}, space: { model: 'm', dimension: 3 } }).then(() => {
+        console.log(JSON.stringify([before, loaded()]));
+      });`;
+    expect(runJson(script)).toEqual([false, true]);
+  });
+
+  test('is in no declaration that users get', () => {
+    const seen = new Set<string>();
+    const packages: string[] = [];
+    const read = (path: string) => {
+      if (seen.has(path)) return;
+      seen.add(path);
+      for (const [, name = ''] of readFileSync(path, 'utf8').matchAll(
+        /(?:from |import\()['"]([^'"]+)['"]/g,
+      )) {
+        if (name.startsWith('.')) read(join(dirname(path), `${name}.d.ts`));
+        else packages.push(name);
+      }
+    };
+    for (const name of STORES) read(join(stores, `${name}.d.ts`));
+    expect(seen.size).toBeGreaterThan(STORES.length);
+    expect(packages).toEqual([]);
+  });
+
+  test('says how it is installed where it is missing', () => {
+    // A copy of the compiled files, from where no node_modules is found.
+    const script = `
+      const { cpSync } = require('node:fs');
+      const dist = ${JSON.stringify(join(folder, 'elsewhere'))};
+      cpSync(${JSON.stringify(join(ROOT, 'dist', 'lib'))}, dist, { recursive: true });
+      const { LanceStore } = require(dist + '/search/stores/lance-store.js');
+      LanceStore.open({ path: dist + '/db', space: { model: 'm', dimension: 3 } }).catch(({ code, message }) => {
+        console.log(JSON.stringify({ code, message }));
+      });`;
+    expect(runJson(script)).toEqual({
+      code: 'ERR_MISSING_PACKAGE',
+      message: expect.stringMatching(
+        /^LanceStore needs .*not installed; run: npm install @lancedb\/lancedb$/,
+      ),
+    });
   });
 });

@@ -192,22 +192,22 @@ describe('with a server that answers as it is told', () => {
     [
       'half an answer',
       (_, response) => response.writeHead(200, { 'content-length': 9 }).write('{'),
-      /300 ms/,
+      /1000 ms/,
     ],
     ['a broken connection', (request) => request.socket.destroy(), /cannot be reached/],
-    ['nothing', () => undefined, /did not answer within 300 ms/],
+    ['nothing', () => undefined, /did not answer within 1000 ms/],
     ['another API', json({ hits: [] }), /answered without (points|a count)/],
     ['a list of null', json({ result: { points: [null] } }), /without (scores|a count)/],
     ['a redirect', (_, response) => response.writeHead(302, { location: '/' }).end(), /cannot be reached/],
   ])('an answer that is %s is an ERR_STORE, and ends nothing', async (_, broken, message) => {
     respond = ours;
-    const store = await open({ timeoutMs: 300 });
+    const store = await open({ timeoutMs: 1000 });
     respond = broken;
-    const calls = [() => store.query(VECTOR, { topK: 1 }), () => store.count()];
-    for (const call of calls) {
-      await expect(call()).rejects.toMatchObject({
-        code: 'ERR_STORE',
-        message: expect.stringMatching(message),
+    const calls = [store.query(VECTOR, { topK: 1 }), store.count()];
+    for (const outcome of await Promise.allSettled(calls)) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'ERR_STORE', message: expect.stringMatching(message) },
       });
     }
     respond = json({ result: { count: 5 } });
@@ -255,10 +255,10 @@ describe('with a server that answers as it is told', () => {
         json({ result: {} })(request, response);
       });
     };
-    const text = '很'.repeat(1_000_000);
+    const text = '很'.repeat(600_000);
     await store.add(Array.from({ length: 7 }, (_, i) => ({ ...document(`${i}`), text })));
     expect(sizes).toHaveLength(4);
-    expect(Math.max(...sizes)).toBeLessThan(8 << 20);
+    expect(Math.max(...sizes)).toBeLessThan(4 << 20);
   });
 });
 

@@ -41,9 +41,6 @@ export interface StoreBackend<T> {
  * What all stores of other makers share: arguments are checked before anything is sent, writes of one object happen one
  * after the other in the order of their calls, and filters find what {@link Filter} says whatever the store makes of
  * them.
- *
- * A call of `add` that a server refuses or misses half way may have added some of its documents. Call it again: adding
- * twice is adding once.
  */
 export abstract class CheckedStore<T> implements VectorStore {
   readonly space: EmbeddingSpace;

@@ -37,7 +37,7 @@ const DIMENSION = 'crossrank:dimension';
 /** Chroma has 64 bits for it; more than a collection holds is all of it. */
 const MAX_EF_SEARCH = 2 ** 31 - 1;
 
-/** Candidates while the index is built; with Chroma's own 100 it finds a little less. */
+/** Candidates while the index is built: as many as while it is searched. */
 const EF_CONSTRUCTION = 200;
 
 const DOCUMENTS_PER_PAGE = 500;
@@ -50,6 +50,9 @@ const DOCUMENTS_PER_PAGE = 500;
  * which a document that is replaced loses fields.
  *
  * Chroma does not keep empty metadata: a document with `{}` comes back without.
+ *
+ * Many documents go in several requests: when `add` rejects with `ERR_STORE`, some of them may be there. Call it again:
+ * adding twice is adding once.
  */
 export class ChromaStore extends CheckedStore<ChromaWhere> {
   private constructor(space: EmbeddingSpace, backend: ChromaBackend) {
@@ -115,12 +118,13 @@ class ChromaBackend implements StoreBackend<ChromaWhere> {
   async upsert(documents: readonly EmbeddedDocument[]): Promise<void> {
     for (const batch of batchesOf(documents, this.#maxBatch)) {
       const ids = batch.map(({ id }) => id);
-      const stale = await this.#fields(ids);
+      // Two processes that replace a document at the same time may leave a field of the other's.
+      const stored = await this.#fields(ids);
       await this.#post('upsert', {
         ids,
         embeddings: batch.map(({ vector }) => Array.from(vector)),
         documents: batch.map(({ text }) => text),
-        metadatas: batch.map(({ id, metadata }) => toChromaMetadata(metadata, stale.get(id))),
+        metadatas: batch.map(({ id, metadata }) => toChromaMetadata(metadata, stored.get(id))),
       });
     }
   }

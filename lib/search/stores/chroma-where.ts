@@ -56,20 +56,22 @@ function whereOf(test: FieldTest, negated: boolean): ChromaWhere | undefined {
   if (negated || !isSayable(value)) return undefined;
   const field = toChromaField(test.field);
   const where = { [field]: { [operator]: value } };
-  const integers = integersTakenFor([value]);
-  const isAbove = value < 0; // -1 is taken for -1.5
+  const integer = Math.trunc(value);
   const isFound = operator === '$gte' || operator === '$lte';
-  const isMeant = isAbove
-    ? operator === '$gt' || operator === '$gte'
-    : operator === '$lt' || operator === '$lte';
-  return isFound === isMeant ? where : corrected(where, field, integers, isMeant);
+  const isMeant = {
+    $gt: integer > value,
+    $gte: integer >= value,
+    $lt: integer < value,
+    $lte: integer <= value,
+  }[operator];
+  return isFound === isMeant ? where : corrected(where, field, [integer], isMeant);
 }
 
 function memberOf(name: string, values: readonly MetadataValue[], negated: boolean): ChromaWhere | undefined {
   if (!values.every(isSayable)) return undefined;
   const field = toChromaField(name);
   const parts = byType(values).map((list) =>
-    corrected({ [field]: { [negated ? '$nin' : '$in']: list } }, field, integersTakenFor(list), negated),
+    corrected({ [field]: { [negated ? '$nin' : '$in']: list } }, field, integersOfFractions(list), negated),
   );
   return joined<ChromaWhere>(parts, negated ? chromaWhere.all : chromaWhere.any);
 }
@@ -86,8 +88,7 @@ function corrected(
   return chromaWhere.all([where, { [field]: { $nin: integers } }]);
 }
 
-/** Of the fractions among these. */
-function integersTakenFor(values: readonly MetadataValue[]): number[] {
+function integersOfFractions(values: readonly MetadataValue[]): number[] {
   return values.flatMap((value) =>
     typeof value === 'number' && !Number.isInteger(value) ? [Math.trunc(value)] : [],
   );

@@ -13,7 +13,7 @@ import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link LanceStore} is. */
 export interface LanceStoreOptions {
-  /** Folder of the LanceDB database, made where there is none; or a URI that LanceDB takes. */
+  /** Folder of the LanceDB database, made where there is none. */
   path: string;
   /** Letters, digits, `.`, `_` and `-`. @defaultValue `'documents'` */
   table?: string;
@@ -26,8 +26,10 @@ const OPTIONS = ['path', 'table', 'space'];
 /**
  * Documents in LanceDB, which runs inside this process; needs the package `@lancedb/lancedb`.
  *
- * Every vector is compared, so results are exact; see {@link LanceStore.createVectorIndex} for millions of them. Several
- * processes may use one folder.
+ * Every vector is compared, so results are exact; see {@link LanceStore.createVectorIndex} for millions of them. A vector
+ * of zeros has no cosine, and is never found by another. Several processes may use one folder.
+ *
+ * A call of `add` is one transaction: all of it is there, or nothing.
  */
 export class LanceStore extends CheckedStore<string> {
   readonly #backend: LanceBackend;

@@ -45,6 +45,9 @@ const DOCUMENTS_PER_PAGE = 500;
  *
  * Ids of Qdrant are UUIDs or integers: a document's is the UUIDv5 (RFC 9562) of its id, which is in the payload with its
  * text and metadata.
+ *
+ * Many documents go in several requests: when `add` rejects with `ERR_STORE`, some of them may be there. Call it again:
+ * adding twice is adding once.
  */
 export class QdrantStore extends CheckedStore<QdrantCondition> {
   private constructor(space: EmbeddingSpace, backend: QdrantBackend) {
