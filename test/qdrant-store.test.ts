@@ -192,16 +192,16 @@ describe('with a server that answers as it is told', () => {
     [
       'half an answer',
       (_, response) => response.writeHead(200, { 'content-length': 9 }).write('{'),
-      /1000 ms/,
+      /2000 ms/,
     ],
     ['a broken connection', (request) => request.socket.destroy(), /cannot be reached/],
-    ['nothing', () => undefined, /did not answer within 1000 ms/],
+    ['nothing', () => undefined, /did not answer within 2000 ms/],
     ['another API', json({ hits: [] }), /answered without (points|a count)/],
     ['a list of null', json({ result: { points: [null] } }), /without (scores|a count)/],
     ['a redirect', (_, response) => response.writeHead(302, { location: '/' }).end(), /cannot be reached/],
   ])('an answer that is %s is an ERR_STORE, and ends nothing', async (_, broken, message) => {
     respond = ours;
-    const store = await open({ timeoutMs: 1000 });
+    const store = await open({ timeoutMs: 2000 });
     respond = broken;
     const calls = [store.query(VECTOR, { topK: 1 }), store.count()];
     for (const outcome of await Promise.allSettled(calls)) {

@@ -42,7 +42,7 @@ export class ChildServer {
     }
     const limit = performance.now() + START_LIMIT_MS;
     while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > limit) {
+      if (child.exitCode !== null || child.signalCode !== null || performance.now() > limit) {
         throw new Error(`${this.#command.join(' ')} did not start:\n${this.#output}`);
       }
       await wait(POLL_MS);

@@ -1,4 +1,4 @@
-import { checkInteger, checkNames } from '../../options';
+import { checkInteger, checkNames } from '../../option-checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';

@@ -23,6 +23,9 @@ export interface Send {
   accept?: readonly number[];
 }
 
+/** What a timer can wait at most, 24.8 days; a longer time would be over at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** What of an answer a message repeats. */
 const QUOTED_CHARACTERS = 300;
 
@@ -56,7 +59,7 @@ export class JsonServer {
     // By hand: `AbortSignal.any` came with Node 20.3.
     const controller = new AbortController();
     const onAbort = () => controller.abort();
-    const timer = setTimeout(onAbort, this.#timeoutMs);
+    const timer = setTimeout(onAbort, Math.min(this.#timeoutMs, LONGEST_TIMER_MS));
     signal?.addEventListener('abort', onAbort, { once: true });
     try {
       const init: RequestInit = {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type * as Lance from '@lancedb/lancedb';
 import type * as Arrow from 'apache-arrow';
 import { CrossrankError, invalidArgument } from '../../errors';
-import { checkNames } from '../../options';
+import { checkNames } from '../../option-checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { ArrowDocuments, COLUMNS, spaceOf } from './lance-arrow';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CrossrankError } from '../../errors';
-import { checkBoolean, checkNames } from '../../options';
+import { checkBoolean, checkNames } from '../../option-checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';

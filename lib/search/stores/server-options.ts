@@ -1,5 +1,5 @@
 import { CrossrankError, invalidArgument } from '../../errors';
-import { checkInteger } from '../../options';
+import { checkTimeout } from '../../option-checks';
 import { JsonServer } from './json-server';
 import { checkText } from './store-options';
 
@@ -17,9 +17,6 @@ export interface ServerOptions {
 
 export const SERVER_OPTIONS = ['url', 'apiKey', 'headers', 'timeoutMs'];
 
-/** What a timer can wait at most, 24.8 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
@@ -30,7 +27,7 @@ export function serverOf(
   { url = defaultUrl, apiKey, headers = {}, timeoutMs = DEFAULT_TIMEOUT_MS }: ServerOptions,
 ): JsonServer {
   if (apiKey !== undefined) checkText('apiKey', apiKey);
-  checkInteger('timeoutMs', timeoutMs, 1, LONGEST_TIMER_MS);
+  checkTimeout(timeoutMs);
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
     throw invalidArgument('headers', 'an object', headers);
   }

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../errors';
-import { checkInteger, checkNames } from '../../options';
+import { checkInteger, checkNames } from '../../option-checks';
 import type { EmbeddingSpace } from '../types';
 
 export function checkText(name: string, value: unknown): asserts value is string {
@@ -10,10 +10,7 @@ export function checkText(name: string, value: unknown): asserts value is string
 
 /** A copy, so that changing the argument later changes nothing. */
 export function checkSpaceOption(space: unknown): EmbeddingSpace {
-  if (typeof space !== 'object' || space === null) {
-    throw invalidArgument('space', 'an object with model and dimension', space);
-  }
-  checkNames(space, ['model', 'dimension']);
+  checkNames(space, ['model', 'dimension'], 'space');
   const { model, dimension } = space as Partial<EmbeddingSpace>;
   checkText('space.model', model);
   if (dimension === undefined) throw invalidArgument('space.dimension', 'an integer', dimension);
