@@ -46,6 +46,9 @@ export type {
   SearchTimings,
   SearchUpdate,
 } from './search/response';
+export { ChromaStore, type ChromaStoreOptions } from './search/stores/chroma-store';
+export { LanceStore, type LanceStoreOptions } from './search/stores/lance-store';
+export { QdrantStore, type QdrantStoreOptions } from './search/stores/qdrant-store';
 export type {
   EmbeddedDocument,
   EmbeddingSpace,
