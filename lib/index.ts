@@ -38,6 +38,7 @@ export type {
   SearchOptions,
 } from './search/pipeline-options';
 export { PRESETS, type Preset, type SearchDepth } from './search/presets';
+export { readDocuments } from './search/read-documents';
 export type {
   DegradedReason,
   FirstStagePlace,

@@ -14,11 +14,23 @@ import {
 
 const DOCUMENTS: StoredDocument[] = [
   { id: 'mars', text: 'Mars is often called the Red Planet.', metadata: { topic: 'planets', year: 1976 } },
-  { id: 'venus', text: 'Venus is the second planet from the Sun.', metadata: { topic: 'planets', year: 1990 } },
-  { id: 'bread', text: 'Bread is made of flour, water, yeast and salt.', metadata: { topic: 'food', year: 2001 } },
+  {
+    id: 'venus',
+    text: 'Venus is the second planet from the Sun.',
+    metadata: { topic: 'planets', year: 1990 },
+  },
+  {
+    id: 'bread',
+    text: 'Bread is made of flour, water, yeast and salt.',
+    metadata: { topic: 'food', year: 2001 },
+  },
   { id: 'rice', text: '米饭是用大米和水煮成的。', metadata: { topic: 'food', year: 2010 } },
   { id: 'index', text: '数据库索引可以加快查询速度。', metadata: { topic: 'databases', year: 2015 } },
-  { id: 'btree', text: 'A B-tree keeps keys sorted, so that a lookup reads few pages.', metadata: { topic: 'databases' } },
+  {
+    id: 'btree',
+    text: 'A B-tree keeps keys sorted, so that a lookup reads few pages.',
+    metadata: { topic: 'databases' },
+  },
 ];
 
 let embedder: Embedder;
@@ -102,7 +114,9 @@ describe('what a search finds', () => {
     const query = 'B-tree';
     const dense = await pipeline.search(query, { hybrid: false, rerank: false });
     expect(dense.results.every(({ firstStage }) => firstStage.sources.keywords === undefined)).toBe(true);
-    const direct = await store.query((await embedder.embed([query], { kind: 'query' }))[0] as Float32Array, { topK: 5 });
+    const direct = await store.query((await embedder.embed([query], { kind: 'query' }))[0] as Float32Array, {
+      topK: 5,
+    });
     expect(ids(dense)).toEqual(direct.map(({ document }) => document.id));
     const weighted = await pipeline.search(query, {
       hybrid: { method: 'weighted', weights: { dense: 0.01, keywords: 1 } },
@@ -153,7 +167,10 @@ describe('streaming', () => {
 
   test('leaving the loop ends reranking', async () => {
     const before = reranker.stats().requests.aborted;
-    const documents = Array.from({ length: 200 }, (_, i) => ({ id: `${i}`, text: `passage ${i} `.repeat(60) }));
+    const documents = Array.from({ length: 200 }, (_, i) => ({
+      id: `${i}`,
+      text: `passage ${i} `.repeat(60),
+    }));
     const own = await MemoryStore.open({ space: embedder.space });
     const long = new SearchPipeline({ embedder, store: own, reranker });
     await long.index(documents);
@@ -259,7 +276,10 @@ describe('when something fails', () => {
   test('a store of another embedding model is refused by name', async () => {
     const other = await MemoryStore.open({ space: { model: 'other', dimension: 3 } });
     expect(() => new SearchPipeline({ embedder, store: other })).toThrow(
-      expect.objectContaining({ code: 'ERR_STORE_MISMATCH', message: expect.stringMatching(/other \(3.*e5-small/) }),
+      expect.objectContaining({
+        code: 'ERR_STORE_MISMATCH',
+        message: expect.stringMatching(/other \(3.*e5-small/),
+      }),
     );
     await other.close();
   });

@@ -1,9 +1,9 @@
 import type { Progress } from '../../lib/cli/progress';
-import { type Spread, spreadOf } from '../../lib/cli/statistics';
 import type { EmbedderLoadOptions } from '../../lib/embedding/options';
+import { randomNumbers } from '../../lib/random';
+import { type Spread, spreadOf } from '../../lib/statistics';
 import { describeMachine, type Machine, type Memory } from '../machine';
 import { chooseModel, exportModel } from '../models';
-import { randomNumbers } from '../random';
 import { inTurns } from '../turns';
 import { WORDS } from '../words';
 import type { EmbedBenchOptions } from './arguments';

@@ -1,5 +1,5 @@
 import { Progress } from '../../lib/cli/progress';
-import type { Spread } from '../../lib/cli/statistics';
+import type { Spread } from '../../lib/statistics';
 import { runBench, writeNamed } from '../entry';
 import { type EmbedBenchOptions, parseEmbedArguments, USAGE } from './arguments';
 import { compareEmbedders, type EmbedComparison, type EmbedSide } from './compare';

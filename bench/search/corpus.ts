@@ -1,5 +1,5 @@
+import { randomNumbers } from '../../lib/random';
 import type { StoredDocument } from '../../lib/search/types';
-import { randomNumbers } from '../random';
 import { syllables } from '../vocabulary';
 import { WORDS } from '../words';
 

@@ -1,6 +1,6 @@
-import { percentile } from '../../lib/cli/statistics';
 import { formatTable } from '../../lib/cli/table';
 import type { SearchResponse } from '../../lib/search/response';
+import { percentile } from '../../lib/statistics';
 import type { IndexRun, SearchLevel, SearchRun } from './measure';
 
 const MB = 1024 * 1024;

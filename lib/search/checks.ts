@@ -39,7 +39,8 @@ export function checkDocument(
   if (metadata !== undefined) checkMetadata(metadata, `${name}[${i}].metadata`);
 }
 
-function checkMetadata(metadata: unknown, name: string): void {
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
+export function checkMetadata(metadata: unknown, name: string): void {
   if (!isPlainObject(metadata)) throw invalidArgument(name, 'a plain object', metadata);
   for (const [key, value] of Object.entries(metadata)) {
     if (key === '' || key.startsWith('$')) {
