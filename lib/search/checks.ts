@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { CrossrankError, invalidArgument } from '../errors';
 import { checkNames, checkSignal } from '../option-checks';
 import { isMetadataValue, isPlainObject } from './filter';
@@ -62,7 +63,7 @@ export function checkEmbedded(documents: readonly EmbeddedDocument[], space: Emb
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`: no Float32Array, another dimension, not finite */
 export function checkVector(vector: unknown, space: EmbeddingSpace, name = 'vector'): void {
-  if (!(vector instanceof Float32Array)) throw invalidArgument(name, 'a Float32Array', vector);
+  if (!types.isFloat32Array(vector)) throw invalidArgument(name, 'a Float32Array', vector);
   if (vector.length !== space.dimension) {
     throw new CrossrankError(
       'ERR_INVALID_ARGUMENT',
