@@ -130,35 +130,38 @@ class KeywordReader {
 
   /** @returns the whole index */
   finish(): KeywordDocuments {
-    this.#check(this.#documents.count === this.#header?.documents);
-    this.#check(this.#documents.words.terms === this.#header?.terms);
+    const header = this.#header;
+    if (header === undefined) throw invalidIndex(this.#path, 'it is damaged');
+    this.#check(this.#documents.count === header.documents && this.#documents.words.terms === header.terms);
     this.#check(this.#missing.every((words) => words === 0));
+    this.#checkUsable(header);
     return this.#documents;
   }
 
   #takeHeader(header: Header): void {
-    if (header.words !== WORDS_VERSION) {
+    this.#check(Number.isInteger(header.documents) && this.#header === undefined);
+    this.#header = header;
+    this.#missing = new Uint32Array(header.documents);
+  }
+
+  /** A sound file may be of no use here. */
+  #checkUsable({ words, han, hasTexts }: Header): void {
+    if (words !== WORDS_VERSION) {
       throw invalidIndex(
         this.#path,
         'another version of crossrank made it, which cut texts into other words',
       );
     }
-    if (header.han !== null && header.han !== hanMethod()) {
-      throw invalidIndex(
-        this.#path,
-        `its Chinese was cut by ${header.han}, which is not what this machine has`,
-      );
+    if (han !== null && han !== hanMethod()) {
+      throw invalidIndex(this.#path, `its Chinese was cut by ${han}, which is not what this machine has`);
     }
-    if (!header.hasTexts && !this.#hasStore) {
+    if (!hasTexts && !this.#hasStore) {
       throw invalidArgument(
         'documents',
         `the store that has the texts, which ${this.#path} has not,`,
         undefined,
       );
     }
-    this.#check(Number.isInteger(header.documents) && this.#header === undefined);
-    this.#header = header;
-    this.#missing = new Uint32Array(header.documents);
   }
 
   #takeDocument([id, words, metadata, text]: DocumentRow): void {
@@ -166,7 +169,7 @@ class KeywordReader {
     this.#check(typeof id === 'string' && id !== '' && !this.#documents.has(id));
     this.#check(number < this.#missing.length);
     this.#check(typeof metadata === 'object' && (text === null || typeof text === 'string'));
-    this.#check(this.#hasStore || text !== null);
+    this.#check(this.#header?.hasTexts === false || text !== null);
     this.#missing[number] = words;
     this.#check(this.#missing[number] === words);
     this.#documents.words.addDocument(words);
