@@ -24,7 +24,7 @@ test('lists that grow side by side over pages are read as they were written', ()
   lists.forEach((_, term) => expect(postings.addTerm()).toBe(term));
   // Slices of 8 bytes, so that those of the lists come to the end of the first page of 1 MB.
   for (let i = 0; i < 129_000; i++) postings.addTerm();
-  for (let document = 0; document < 8000; document++) {
+  for (let document = 0; document < 20_000; document++) {
     // The first terms are in nearly every document, the last in few.
     for (let term = next(4); term < lists.length; term += 1 + next(4 + term)) {
       const frequency = 1 + (next(2) === 0 ? next(500) : 0);
