@@ -50,7 +50,7 @@ describe('a saved index', () => {
   });
 
   test('opens where it has many frames, and goes on as before', async () => {
-    // Two frames of documents, and two of terms.
+    // Several frames of documents, and of terms.
     const documents = Array.from({ length: 40 }, (_, i) => ({
       id: `d${i}`,
       text: Array.from({ length: 1000 }, (_, j) => `w${i % 20} ${'x'.repeat(25)}${i * 1000 + j}`).join(
@@ -216,7 +216,7 @@ describe('frames that do not fit together are refused, though their hash is righ
     ['an absurd number of postings', { terms: [['x', 1e300]] }],
     ['no postings', { terms: [['x', 0]], postings: [] }],
     ['postings beyond the documents', { postings: [1, 2, 2] }],
-    ['a frequency of 0', { postings: [1, 0, 0] }],
+    ['a frequency of 0', { rows: [rows[0], ['b', 0, null, '']], postings: [1, 0, 0] }],
     ['postings that end early', { postings: [1, 0] }],
     ['postings that never end', { postings: [1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff] }],
     ['bytes after the postings', { postings: [1, 0, 2, 1] }],

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { KeywordDocuments } from '../lib/search/keyword-documents';
 import { KeywordIndex, type KeywordIndexOptions } from '../lib/search/keyword-index';
 import type { QueryOptions, StoredDocument, StoreHit } from '../lib/search/types';
 import { FIXTURES } from './support/models';
@@ -188,6 +189,16 @@ describe('changes', () => {
     await index.add([{ id: 'mars', text: 'red' }]);
     expect(await idsOf(index, 'planet')).toEqual([]);
     expect(await idsOf(index, 'red')).toEqual(['mars']);
+  });
+
+  test('again and again do not pile up', async () => {
+    const compacted = jest.spyOn(KeywordDocuments.prototype, 'compacted');
+    const index = new KeywordIndex();
+    for (let i = 0; i <= 1000; i++) await index.add([{ id: 'a', text: `word ${i}` }]);
+    expect(compacted.mock.calls.length).toBe(Math.floor(1000 / 257));
+    compacted.mockRestore();
+    expect(await idsOf(index, '1000')).toEqual(['a']);
+    expect(await idsOf(index, '999')).toEqual([]);
   });
 
   test('adding twice is adding once', async () => {

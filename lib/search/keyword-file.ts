@@ -17,7 +17,7 @@ const TERMS = 3;
 const POSTINGS = 4;
 
 /** Where a frame ends: what is done in one turn of the event loop. */
-const FRAME_BYTES = 1 << 20;
+const FRAME_BYTES = 1 << 18;
 
 interface Header {
   /** {@link WORDS_VERSION}. */
