@@ -214,6 +214,17 @@ describe('frames that do not fit together are refused, though their hash is righ
     ['terms that are none', { terms: 7 }],
     ['more postings than documents', { terms: [['x', 3]] }],
     ['an absurd number of postings', { terms: [['x', 1e300]] }],
+    [
+      'a term twice',
+      {
+        rows: [rows[0], ['b', 3, null, 'x x x']],
+        terms: [
+          ['x', 2],
+          ['x', 1],
+        ],
+        postings: [1, 0, 2, 3],
+      },
+    ],
     ['no postings', { terms: [['x', 0]], postings: [] }],
     ['postings beyond the documents', { postings: [1, 2, 2] }],
     ['a frequency of 0', { rows: [rows[0], ['b', 0, null, '']], postings: [1, 0, 0] }],

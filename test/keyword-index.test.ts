@@ -269,6 +269,21 @@ describe('changes', () => {
 });
 
 describe('documents', () => {
+  test('that come one by one at once let the event loop go on', async () => {
+    let turns = 0;
+    let isDone = false;
+    const count = () => {
+      turns++;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await KeywordIndex.from(
+      Array.from({ length: 3000 }, (_, i) => ({ id: `d${i}`, text: `${'word '.repeat(200)}` })),
+    );
+    isDone = true;
+    expect(turns).toBeGreaterThan(2);
+  });
+
   test('may be huge, empty, or have hostile ids', async () => {
     const ids = ['__proto__', 'constructor', 'toString', '\ud800', '😀', ' ', 'x'.repeat(10_000)];
     const index = await indexOf(

@@ -114,6 +114,8 @@ class KeywordReader {
   #terms: TermRow[] = [];
   /** By document: words that its postings have not accounted for yet. */
   #missing = new Uint32Array(0);
+  /** Room for one postings list. */
+  #list = { documents: new Uint32Array(0), frequencies: new Uint32Array(0) };
 
   constructor(path: string, hasStore: boolean) {
     this.#path = path;
@@ -141,7 +143,9 @@ class KeywordReader {
   #takeHeader(header: Header): void {
     this.#check(Number.isInteger(header.documents) && this.#header === undefined);
     this.#header = header;
-    this.#missing = new Uint32Array(header.documents);
+    const room = () => new Uint32Array(header.documents);
+    this.#missing = room();
+    this.#list = { documents: room(), frequencies: room() };
   }
 
   /** A sound file may be of no use here. */
@@ -178,10 +182,10 @@ class KeywordReader {
   }
 
   #takePostings(payload: Buffer): void {
-    const documents = new Uint32Array(this.#missing.length);
-    const frequencies = new Uint32Array(this.#missing.length);
+    const { documents, frequencies } = this.#list;
+    const index = this.#documents.words;
     let offset = 0;
-    for (const [word, count] of this.#terms) {
+    for (const [word, count] of this.#terms.splice(0)) {
       this.#check(typeof word === 'string' && word !== '');
       this.#check(Number.isInteger(count) && count > 0 && count <= documents.length);
       offset = decodePostings(payload, offset, count, documents, frequencies);
@@ -192,10 +196,11 @@ class KeywordReader {
         this.#check(frequency > 0 && frequency <= (this.#missing[document] as number));
         this.#missing[document] = (this.#missing[document] as number) - frequency;
       }
-      this.#documents.words.addList(word, { documents, frequencies, count });
+      const known = index.terms;
+      index.addList(word, { documents, frequencies, count });
+      this.#check(index.terms === known + 1);
     }
     this.#check(offset === payload.length);
-    this.#terms = [];
   }
 
   #check(holds: boolean): void {
