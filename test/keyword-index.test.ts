@@ -269,7 +269,9 @@ describe('changes', () => {
 });
 
 describe('documents', () => {
-  test('that come one by one at once let the event loop go on', async () => {
+  test('that come one by one let the event loop go on', async () => {
+    let clock = performance.now();
+    const now = jest.spyOn(performance, 'now').mockImplementation(() => ++clock); // each takes a millisecond
     let turns = 0;
     let isDone = false;
     const count = () => {
@@ -277,11 +279,10 @@ describe('documents', () => {
       if (!isDone) setImmediate(count);
     };
     setImmediate(count);
-    await KeywordIndex.from(
-      Array.from({ length: 3000 }, (_, i) => ({ id: `d${i}`, text: `${'word '.repeat(200)}` })),
-    );
+    await KeywordIndex.from(Array.from({ length: 200 }, (_, i) => ({ id: `d${i}`, text: 'word' })));
     isDone = true;
-    expect(turns).toBeGreaterThan(2);
+    now.mockRestore();
+    expect(turns).toBeGreaterThanOrEqual(20);
   });
 
   test('may be huge, empty, or have hostile ids', async () => {
