@@ -179,13 +179,8 @@ describe('streaming', () => {
 
   test('leaving the loop ends reranking', async () => {
     const before = reranker.stats().requests.aborted;
-    const documents = Array.from({ length: 200 }, (_, i) => ({
-      id: `${i}`,
-      text: `passage ${i} `.repeat(60),
-    }));
-    const own = await MemoryStore.open({ space: embedder.space });
+    const own = await longPassages(200);
     const long = new SearchPipeline({ embedder, store: own, reranker });
-    await long.index(documents);
     for await (const { stage } of long.searchStream('passage', { preset: 'deep' })) {
       expect(stage).toBe('firstStage');
       break;
