@@ -53,13 +53,11 @@ export class Embedder implements TextEmbedder {
   }
 
   static async #load(folder: string, options: EmbedderLoadOptions): Promise<Embedder> {
-    const config = await readEmbeddingConfig(folder, options.pooling);
-    config.normalize = options.normalize ?? config.normalize;
-    config.prefixes = {
-      query: options.prefixes?.query ?? config.prefixes.query,
-      document: options.prefixes?.document ?? config.prefixes.document,
-    };
-    const { pooling, normalize } = config;
+    const stored = await readEmbeddingConfig(folder, options.pooling);
+    const { pooling, prefixes } = stored;
+    const normalize = options.normalize ?? stored.normalize;
+    const { query = prefixes.query, document = prefixes.document } = options.prefixes ?? {};
+    const config = { ...stored, normalize, prefixes: { query, document } };
     const engine = await Engine.open(folder, options, { pooling, normalize });
     try {
       checkGraph(engine, config, options);

@@ -180,6 +180,7 @@ describe('wrong arguments are refused by name', () => {
 test('an embedder and a reranker work beside each other', async () => {
   await using embedder = await Embedder.load();
   await using reranker = await Reranker.load();
+  await Promise.all([embedder.warmUp(), reranker.warmUp()]);
   const documents = ['Bananas are rich in potassium.', 'Mars is often called the Red Planet.'];
   const query = 'Which planet is red?';
   const ask = async () => {
