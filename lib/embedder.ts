@@ -79,7 +79,7 @@ export class Embedder implements TextEmbedder {
   async embed(texts: readonly string[], options: EmbedTextOptions = {}): Promise<Float32Array[]> {
     const started = performance.now();
     const { info } = this.#engine;
-    checkEmbedOptions(options, { min: info.specialTokens + 1, max: info.maxLength });
+    checkEmbedOptions(options, this.#lengthLimits());
     options.signal?.throwIfAborted();
     const documents = this.#prepare(texts, options.kind);
     const { priority = 'interactive' } = options;
@@ -139,7 +139,13 @@ export class Embedder implements TextEmbedder {
   }
 
   #defaultMaxLength(): number {
-    return Math.min(this.#config.maxLength ?? DEFAULT_MAX_LENGTH, this.#engine.info.maxLength);
+    const { min, max } = this.#lengthLimits();
+    return Math.max(min, Math.min(this.#config.maxLength ?? DEFAULT_MAX_LENGTH, max));
+  }
+
+  #lengthLimits(): { min: number; max: number } {
+    const { specialTokens, maxLength } = this.#engine.info;
+    return { min: specialTokens + 1, max: maxLength };
   }
 
   /** A copy: callers may change theirs while it is being read. */

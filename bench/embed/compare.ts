@@ -1,6 +1,7 @@
 import type { Progress } from '../../lib/cli/progress';
 import { type Spread, spreadOf } from '../../lib/cli/statistics';
 import type { EmbedderLoadOptions } from '../../lib/embedding/options';
+import type { Pooling } from '../../lib/embedding/pooling-config';
 import { describeMachine, type Machine, type Memory } from '../machine';
 import { chooseModel, exportModel } from '../models';
 import { randomNumbers } from '../random';
@@ -56,7 +57,7 @@ export async function compareEmbedders(
     removeExport = exported.remove;
     const paddedModel = await padded.call('load', {
       model: exported.folder,
-      options: { ...shared, normalize, pooling: pooling as 'cls' | 'mean' | 'last' },
+      options: { ...shared, normalize, pooling: pooling as Pooling },
     });
     const texts = makeTexts(options);
     for (const side of [packed, padded]) await side.call('useTexts', texts);
