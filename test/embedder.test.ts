@@ -26,7 +26,9 @@ describe.each(CASES)(
       for (const [i, text] of texts.entries())
         expect((await model.embed([text], fresh))[0]).toEqual(together[i]);
       expect((await model.embed([...texts].reverse(), fresh)).reverse()).toEqual(together);
-      const answers = await Promise.all(texts.map((_, i) => model.embed(texts.slice(i), fresh)));
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => model.embed(texts.slice(i), fresh)),
+      );
       answers.forEach((answer, i) => expect(answer).toEqual(together.slice(i)));
     });
 
