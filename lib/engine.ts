@@ -18,7 +18,7 @@ import { CallTimes, type RerankerStats } from './telemetry/stats';
 import { usableProcessors } from './threads';
 import { type Tokens, tokenizeTexts } from './tokenize';
 
-/** What a call gives at most unless it says otherwise, in tokens. */
+/** Where pairs and texts are cut unless a call says otherwise, in tokens. */
 export const DEFAULT_MAX_LENGTH = 512;
 const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_CACHE_TTL_MS = 3_600_000;

@@ -6,12 +6,15 @@
  */
 export { Embedder } from './embedder';
 export type { EmbedderLoadOptions, EmbedTextOptions } from './embedding/options';
+export type { Pooling } from './embedding/pooling-config';
+export type { Prefixes } from './embedding/prefixes';
 export { CrossrankError, type ErrorCode, type QueueDepth } from './errors';
-export type { EmbedderInfo, RerankerInfo } from './info';
+export type { EmbedderInfo, EngineInfo, RerankerInfo } from './info';
 export type { LongDocuments, WindowOptions } from './long-documents';
 export type {
   CacheOptions,
   CpuLevel,
+  EngineOptions,
   LoadOptions,
   OnTimeout,
   Precision,

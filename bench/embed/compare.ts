@@ -1,7 +1,11 @@
 import type { Progress } from '../../lib/cli/progress';
 import type { EmbedderLoadOptions } from '../../lib/embedding/options';
+<<<<<<< HEAD
 import { randomNumbers } from '../../lib/random';
 import { type Spread, spreadOf } from '../../lib/statistics';
+=======
+import type { Pooling } from '../../lib/embedding/pooling-config';
+>>>>>>> h-embedder
 import { describeMachine, type Machine, type Memory } from '../machine';
 import { chooseModel, exportModel } from '../models';
 import { inTurns } from '../turns';
@@ -56,7 +60,7 @@ export async function compareEmbedders(
     removeExport = exported.remove;
     const paddedModel = await padded.call('load', {
       model: exported.folder,
-      options: { ...shared, normalize, pooling: pooling as 'cls' | 'mean' | 'last' },
+      options: { ...shared, normalize, pooling: pooling as Pooling },
     });
     const texts = makeTexts(options);
     for (const side of [packed, padded]) await side.call('useTexts', texts);

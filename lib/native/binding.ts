@@ -1,4 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
+import type { Pooling } from '../embedding/pooling-config';
 import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
 import type { OnTimeout, Precision } from '../options';
 import type { EngineStats } from '../telemetry/stats';
@@ -23,7 +24,7 @@ export interface NativeBinding {
 
 /** How an embedder makes one vector of a text's tokens. */
 export interface NativePooling {
-  pooling: 'cls' | 'mean' | 'last';
+  pooling: Pooling;
   normalize: boolean;
 }
 
