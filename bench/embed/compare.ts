@@ -1,11 +1,8 @@
 import type { Progress } from '../../lib/cli/progress';
 import type { EmbedderLoadOptions } from '../../lib/embedding/options';
-<<<<<<< HEAD
+import type { Pooling } from '../../lib/embedding/pooling-config';
 import { randomNumbers } from '../../lib/random';
 import { type Spread, spreadOf } from '../../lib/statistics';
-=======
-import type { Pooling } from '../../lib/embedding/pooling-config';
->>>>>>> h-embedder
 import { describeMachine, type Machine, type Memory } from '../machine';
 import { chooseModel, exportModel } from '../models';
 import { inTurns } from '../turns';
