@@ -13,6 +13,7 @@ import { describe, type EmbedderInfo } from './info';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
 import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
+import type { Tokens } from './tokenize';
 
 const DEFAULT_MODEL = 'multilingual-e5-small-zh-en';
 
@@ -53,13 +54,11 @@ export class Embedder implements TextEmbedder {
   }
 
   static async #load(folder: string, options: EmbedderLoadOptions): Promise<Embedder> {
-    const config = await readEmbeddingConfig(folder, options.pooling);
-    config.normalize = options.normalize ?? config.normalize;
-    config.prefixes = {
-      query: options.prefixes?.query ?? config.prefixes.query,
-      document: options.prefixes?.document ?? config.prefixes.document,
-    };
-    const { pooling, normalize } = config;
+    const stored = await readEmbeddingConfig(folder, options.pooling);
+    const { pooling, prefixes } = stored;
+    const normalize = options.normalize ?? stored.normalize;
+    const { query = prefixes.query, document = prefixes.document } = options.prefixes ?? {};
+    const config = { ...stored, normalize, prefixes: { query, document } };
     const engine = await Engine.open(folder, options, { pooling, normalize });
     try {
       checkGraph(engine, config, options);
@@ -81,7 +80,7 @@ export class Embedder implements TextEmbedder {
   async embed(texts: readonly string[], options: EmbedTextOptions = {}): Promise<Float32Array[]> {
     const started = performance.now();
     const { info } = this.#engine;
-    checkEmbedOptions(options, { min: info.specialTokens + 1, max: info.maxLength });
+    checkEmbedOptions(options, this.#lengthLimits());
     options.signal?.throwIfAborted();
     const documents = this.#prepare(texts, options.kind);
     const { priority = 'interactive' } = options;
@@ -97,6 +96,11 @@ export class Embedder implements TextEmbedder {
       const { dimension } = this.space;
       return documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
     });
+  }
+
+  /** The tokens of texts, without prefixes and special tokens, as {@link Reranker.tokenize}. */
+  tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    return this.#engine.tokenize(texts);
   }
 
   /**
@@ -141,7 +145,13 @@ export class Embedder implements TextEmbedder {
   }
 
   #defaultMaxLength(): number {
-    return Math.min(this.#config.maxLength ?? DEFAULT_MAX_LENGTH, this.#engine.info.maxLength);
+    const { min, max } = this.#lengthLimits();
+    return Math.max(min, Math.min(this.#config.maxLength ?? DEFAULT_MAX_LENGTH, max));
+  }
+
+  #lengthLimits(): { min: number; max: number } {
+    const { specialTokens, maxLength } = this.#engine.info;
+    return { min: specialTokens + 1, max: maxLength };
   }
 
   /** A copy: callers may change theirs while it is being read. */

@@ -16,8 +16,9 @@ import type { EngineOptions, ScoringOptions } from './options';
 import { emptyOutcome } from './response';
 import { CallTimes, type RerankerStats } from './telemetry/stats';
 import { usableProcessors } from './threads';
+import { type Tokens, tokenizeTexts } from './tokenize';
 
-/** What a call gives at most unless it says otherwise, in tokens. */
+/** Where pairs and texts are cut unless a call says otherwise, in tokens. */
 export const DEFAULT_MAX_LENGTH = 512;
 const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_CACHE_TTL_MS = 3_600_000;
@@ -28,6 +29,7 @@ export const UNRANKED = {
   topK: Number.POSITIVE_INFINITY,
   minScore: Number.NEGATIVE_INFINITY,
   onTimeout: 'error',
+  windows: null,
 } as const;
 
 /** Texts of a call: documents, each with a query; or, without queries, texts by themselves. */
@@ -86,6 +88,11 @@ export class Engine {
   async warmUp(): Promise<void> {
     this.#requireOpen();
     await this.#native.warmUp();
+  }
+
+  async tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    this.#requireOpen();
+    return tokenizeTexts(this.#native, texts);
   }
 
   stats(): RerankerStats {

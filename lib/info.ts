@@ -1,3 +1,4 @@
+import type { Pooling } from './embedding/pooling-config';
 import type { NativeInfo } from './native/binding';
 import type { CpuLevel, Precision } from './options';
 
@@ -56,7 +57,7 @@ export interface EmbedderInfo extends EngineInfo {
   /** Values of an embedding. */
   dimension: number;
   /** How the states of a text's tokens become one embedding; `'model'`: the exported graph does it. */
-  pooling: 'cls' | 'mean' | 'last' | 'model';
+  pooling: Pooling | 'model';
   /** Whether embeddings have length 1. */
   normalize: boolean;
   /** What `kind` puts before each text; empty where nothing. */

@@ -1,4 +1,5 @@
 import { invalidArgument } from './errors';
+import { checkLongDocuments, type LongDocuments, type WindowOptions } from './long-documents';
 import {
   checkBoolean,
   checkChoice,
@@ -174,6 +175,16 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
   /** Whether results carry the document itself. @defaultValue `true` */
   returnDocuments?: boolean;
   /**
+   * What becomes of a document that is longer than `maxLength` and the query leave room for; one that is not gets the
+   * same score in all three. `'truncate'`: what does not fit is not seen, as `truncate` says. `'window'`: it is cut into
+   * windows of its tokens, and `'chunk'`: into chunks at the ends of paragraphs and sentences; all are scored, the best
+   * score is the document's, and the result's `span` tells where it is.
+   * @defaultValue `'truncate'`
+   */
+  longDocuments?: LongDocuments;
+  /** How windows are cut; only with `longDocuments: 'window'`. */
+  window?: WindowOptions;
+  /**
    * What the call gets when `timeoutMs` passes before all documents are scored. `'error'`: `ERR_TIMEOUT`. `'partial'`:
    * what was scored, best first, and then the rest in input order. `'inputOrder'`: the documents in input order. The
    * response of the latter two is `degraded`; a document that was not scored has the score NaN, and is left out where
@@ -211,7 +222,16 @@ export const ENGINE_OPTIONS = [
 const LOAD_OPTIONS = [...ENGINE_OPTIONS, 'verify', 'profile'];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
-const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
+const RERANK_OPTIONS = [
+  ...SCORING_OPTIONS,
+  'topK',
+  'minScore',
+  'text',
+  'returnDocuments',
+  'onTimeout',
+  'longDocuments',
+  'window',
+];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
@@ -254,6 +274,15 @@ export function checkScoringOptions(options: ScoringOptions, limits: { min: numb
 export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: number; max: number }): void {
   checkNames(options, RERANK_OPTIONS);
   checkScoring(options, limits);
+  checkRanking(options);
+  checkBoolean('returnDocuments', options.returnDocuments);
+  checkLongDocuments(options.longDocuments, options.window, limits.max);
+}
+
+/** What a ranking returns, and when; of any ranker. */
+export function checkRanking<T>(
+  options: Pick<RerankOptions<T>, 'topK' | 'minScore' | 'text' | 'onTimeout'>,
+): void {
   if (options.topK !== undefined && !(Number.isInteger(options.topK) && options.topK > 0)) {
     throw invalidArgument('topK', 'a positive integer', options.topK);
   }
@@ -266,7 +295,6 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
-  checkBoolean('returnDocuments', options.returnDocuments);
   checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
 }
 
@@ -274,8 +302,13 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
+  checkCall(options);
+  checkBoolean('cache', options.cache);
+}
+
+/** When a call ends, and what goes before it; of any call. */
+export function checkCall(options: Pick<ScoringOptions, 'timeoutMs' | 'signal' | 'priority'>): void {
   checkTimeout(options.timeoutMs);
   checkSignal(options.signal);
   checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
-  checkBoolean('cache', options.cache);
 }

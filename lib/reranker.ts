@@ -1,9 +1,12 @@
 import { resolve } from 'node:path';
+import { isCallOver } from './call';
+import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type RerankerInfo } from './info';
-import type { NativeOutcome, NativeRequestOptions } from './native/binding';
+import { nativeWindows } from './long-documents';
+import type { NativeOutcome } from './native/binding';
 import {
   checkLoadOptions,
   checkRerankOptions,
@@ -17,6 +20,7 @@ import { applyProfile } from './profile';
 import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import type { RerankerStats } from './telemetry/stats';
+import type { Tokens } from './tokenize';
 
 const DEFAULT_MODEL = 'crossrank-mini';
 
@@ -109,15 +113,23 @@ export class Reranker {
       topK: options.topK ?? Number.POSITIVE_INFINITY,
       minScore: options.minScore ?? Number.NEGATIVE_INFINITY,
       onTimeout: options.timeoutMs === undefined ? 'error' : (options.onTimeout ?? 'error'),
+      windows: options.longDocuments === 'window' ? nativeWindows(options.window) : null,
     } as const;
     return this.#traced('rerank', texts.length, options, async () => {
-      const outcome = await this.#run([query], texts, undefined, options, ranking, started);
-      const { degraded, scored, pairs, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const run = (documents: readonly string[], how: Ranking) =>
+        this.#run([query], documents, undefined, options, how, started);
+      const room = this.#maxTokens(options) - this.#engine.info.specialTokens;
+      const isOver = () => isCallOver(options, started);
+      const outcome =
+        options.longDocuments === 'chunk'
+          ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
+          : await run(texts, ranking);
+      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
-        usage: { pairs, cached, tokens },
+        usage: { pairs, windows, cached, tokens },
         timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
       };
     });
@@ -167,6 +179,16 @@ export class Reranker {
   }
 
   /**
+   * The tokens of texts as the model's tokenizer makes them, without the special tokens around them, and where each lies
+   * in its text. Runs on a thread of its own.
+   * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, or the codes of {@link Reranker.load} where
+   * the model has to be loaded again
+   */
+  tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    return this.#engine.tokenize(texts);
+  }
+
+  /**
    * Loads the model where it has been unloaded, and runs each engine thread once with a full chunk and once with a
    * small one, so that the first call finds memory and weights in place.
    * @throws {@link CrossrankError} with the codes of {@link Reranker.load}, or `ERR_CLOSED`
@@ -205,6 +227,10 @@ export class Reranker {
     return { min: this.#engine.info.specialTokens + 2, max: this.#engine.info.maxLength };
   }
 
+  #maxTokens(options: ScoringOptions): number {
+    return options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#engine.info.maxLength);
+  }
+
   #traced<R>(
     method: CallTrace['method'],
     pairs: number,
@@ -219,13 +245,13 @@ export class Reranker {
     documents: readonly string[],
     queryOf: Uint32Array | undefined,
     options: ScoringOptions,
-    ranking: Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout'>,
+    ranking: Ranking,
     started: number,
   ): Promise<NativeOutcome> {
-    const { maxLength, activation } = this.#engine.info;
+    const { activation } = this.#engine.info;
     const scale = options.scores ?? 'model';
     const request = {
-      maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, maxLength),
+      maxTokens: this.#maxTokens(options),
       truncateDocument: options.truncate === 'document',
       sigmoid: scale === 'sigmoid' || (scale === 'model' && activation === 'sigmoid'),
       ...ranking,

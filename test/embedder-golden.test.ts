@@ -10,7 +10,7 @@ import {
   largestDifference,
 } from './support/embedders';
 import { copyOf, editJson, fixture, temporaryFolder } from './support/models';
-import { PRECISIONS } from './support/precisions';
+import { LEVELS, PRECISIONS } from './support/precisions';
 import { readTensors, writeTensors } from './support/safetensors';
 
 /** Of vectors of length 1, whose references have seven digits. */
@@ -48,6 +48,16 @@ describe.each(['cls', 'mean'] as const)('BertModel, pooling %s', (pooling) => {
     const worst = Math.min(...actual.map((vector, i) => cosine(vector, expected[i] as number[])));
     expect(worst).toBeGreaterThan(0.99);
   });
+});
+
+test.each(LEVELS)('kernels of level %s give the reference embeddings', async (cpu) => {
+  const { cases, maxLength } = goldenEmbeddings(BERT);
+  for (const pooling of ['cls', 'mean'] as const) {
+    await using model = await Embedder.load(BERT, { pooling, cpu, precision: 'fp32' });
+    expect(model.info().kernels.level).toBe(cpu);
+    const expected = cases.map((each) => each[pooling] as number[]);
+    expect(largestDifference(await model.embed(texts(cases), { maxLength }), expected)).toBeLessThan(EXACT);
+  }
 });
 
 describe('the embedded default model', () => {

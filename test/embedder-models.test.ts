@@ -98,6 +98,7 @@ describe('files that cannot be followed are refused', () => {
       'ERR_MODEL_UNSUPPORTED',
       pooling({ pooling_mode_cls_token: true, pooling_mode_mean_tokens: true }),
     ],
+    ['pooling "constructor"', 'ERR_MODEL_UNSUPPORTED', pooling({ pooling_mode: 'constructor' })],
     ['include_prompt', 'ERR_MODEL_UNSUPPORTED', pooling({ pooling_mode: 'mean', include_prompt: false })],
     ['for 32 dimensions', 'ERR_MODEL_INVALID', pooling({ pooling_mode: 'mean', embedding_dimension: 32 })],
     ['1_Pooling/config.json is no valid JSON', 'ERR_MODEL_INVALID', pooling('{')],
@@ -165,6 +166,16 @@ test('sentence_bert_config.json says where texts are cut, and whether they are l
   const text = 'The Red Planet and Its Moons '.repeat(10);
   await using plain = await Embedder.load(fixture('bert-embedder'), { precision: 'fp32' });
   expect(await model.embed([text])).toEqual(await plain.embed([text.toLowerCase()], { maxLength: 16 }));
+});
+
+test('a length that leaves no room beside special tokens is one token of text', async () => {
+  for (const max_seq_length of [1, 2]) {
+    await using model = await Embedder.load(folderWith({ 'sentence_bert_config.json': { max_seq_length } }));
+    expect(model.info().defaultMaxLength).toBe(3);
+    expect(await model.embed(['planet '.repeat(500)])).toEqual(
+      await model.embed(['planet '.repeat(500)], { maxLength: 3 }),
+    );
+  }
 });
 
 describe('a model of the other kind is refused, and the class that loads it is named', () => {

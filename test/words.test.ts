@@ -27,7 +27,7 @@ describe('words of texts with spaces', () => {
   test('English plurals are singulars', () => {
     expect(cut('planets queries houses')).toBe('planet query house');
     expect(cut('status class gas his')).toBe('status class gas his');
-    expect(cut('heroes trees')).toBe('heroe tree');
+    expect(cut('heroes trees daies')).toBe('heroe tree daie');
   });
 
   test('composed and decomposed letters are the same', () => {
@@ -65,7 +65,8 @@ describe('words of texts without spaces', () => {
   });
 
   test('Chinese beside Latin letters and digits', () => {
-    expect(cut('上世纪80年代的iPhone手机。RAG检索')).toBe('上 世纪 80 年代 的 iphone 手机 rag 检索');
+    expect(cut('上世纪80年代的iPhones手机。RAG检索')).toBe('上 世纪 80 年代 的 iphone 手机 rag 检索');
+    expect(wordsOf(`手机${'x'.repeat(1000)}`)).toEqual(['手机', 'x'.repeat(64)]);
   });
 
   test('characters beyond the first plane are whole', () => {

@@ -4,13 +4,13 @@ import { CrossrankError } from '../errors';
 export type Pooling = 'cls' | 'mean' | 'last';
 
 /** Names of modes that run here, as the key `pooling_mode` gives them, and as the ends of keys `pooling_mode_...`. */
-const RUN: Record<string, Pooling> = {
-  cls: 'cls',
-  mean: 'mean',
-  lasttoken: 'last',
-  cls_token: 'cls',
-  mean_tokens: 'mean',
-};
+const RUN = new Map<string, Pooling>([
+  ['cls', 'cls'],
+  ['mean', 'mean'],
+  ['lasttoken', 'last'],
+  ['cls_token', 'cls'],
+  ['mean_tokens', 'mean'],
+]);
 
 /**
  * The pooling of a sentence-transformers Pooling module, as that reads it: a string `pooling_mode`, or in older files
@@ -26,7 +26,7 @@ export function pooledBy(config: Record<string, unknown>, file: string): Pooling
   const modes = modesOf(config);
   if (modes.length > 1) throw unsupported(file, `joins several poolings (${modes.join(', ')})`);
   const [mode = 'mean'] = modes;
-  const pooling = RUN[mode];
+  const pooling = RUN.get(mode);
   if (pooling === undefined) throw unsupported(file, `asks for the pooling ${JSON.stringify(mode)}`);
   return pooling;
 }

@@ -1,7 +1,9 @@
 import { isMainThread } from 'node:worker_threads';
+import type { Pooling } from '../embedding/pooling-config';
 import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
 import type { OnTimeout, Precision } from '../options';
 import type { EngineStats } from '../telemetry/stats';
+import type { Tokens } from '../tokenize';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
@@ -22,7 +24,7 @@ export interface NativeBinding {
 
 /** How an embedder makes one vector of a text's tokens. */
 export interface NativePooling {
-  pooling: 'cls' | 'mean' | 'last';
+  pooling: Pooling;
   normalize: boolean;
 }
 
@@ -88,6 +90,8 @@ export interface NativeEngine {
   /** Whether the model is in memory; not after dispose. */
   isLoaded(): boolean;
   warmUp(): Promise<void>;
+  /** On a thread of its own; loads the model where it is not in memory. */
+  tokenize(texts: readonly string[]): Promise<Tokens[]>;
   /**
    * Multiply-adds a second of matrices of the model's sizes and precision, and nothing else, on as many threads as the
    * model has: what the bench compares the whole with.
@@ -96,9 +100,20 @@ export interface NativeEngine {
   dispose(): Promise<void>;
 }
 
+export interface NativeWindows {
+  tokens: number;
+  stride: number;
+  /** null: all */
+  maxWindows: number | null;
+  /** null: none stops */
+  stopScore: number | null;
+}
+
 export interface NativeRequestOptions {
   maxTokens: number;
   truncateDocument: boolean;
+  /** null: what is too long is truncated */
+  windows: NativeWindows | null;
   sigmoid: boolean;
   bulk: boolean;
   onTimeout: OnTimeout;
@@ -115,9 +130,15 @@ export interface NativeOutcome {
   /** Best first, or `[pairs, labels]` in input order when `rank` is false. */
   scores: Float32Array;
   tokensLost?: Uint32Array;
+  /** Of each ranked document, where there are `windows`: how many were scored, and where the best one lies. */
+  windowsOf?: Uint32Array;
+  starts?: Uint32Array;
+  ends?: Uint32Array;
   pairs: number;
   /** Of the pairs; the others' scores are NaN. */
   scored: number;
+  /** Scored: as many as pairs, but where documents were cut. */
+  windows: number;
   cached: number;
   degraded: boolean;
   tokens: number;

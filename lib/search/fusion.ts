@@ -67,7 +67,7 @@ export function fuse<Name extends string>(
   lists: Readonly<Record<Name, readonly StoreHit[]>>,
   options: FusionOptions<Name> = {},
 ): FusedHit<Name>[] {
-  checkOptions(options);
+  checkFusionOptions(options);
   if (typeof lists !== 'object' || lists === null || Array.isArray(lists)) {
     throw invalidArgument('lists', 'an object such as { dense: [...], keywords: [...] }', lists);
   }
@@ -155,7 +155,11 @@ function fusedHit<Name extends string>(
   return { document, score, sources: Object.fromEntries(sources) as FusedHit<Name>['sources'] };
 }
 
-function checkOptions(options: FusionOptions): void {
+/**
+ * Checks what can be checked before there are lists.
+ * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`
+ */
+export function checkFusionOptions(options: FusionOptions): void {
   checkNames(options, OPTIONS);
   checkChoice('method', options.method, ['rrf', 'weighted']);
   checkChoice('normalization', options.normalization, ['minMax', 'zScore']);

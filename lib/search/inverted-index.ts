@@ -33,7 +33,9 @@ export class InvertedIndex {
   readonly #postings = new Postings();
   #lengths = new Uint32Array(64);
   #isLive = new Uint8Array(64);
+  /** Documents that were numbered. */
   #size = 0;
+  /** Of these, documents that were not removed. */
   #live = 0;
   /** Words of all live documents. */
   #words = 0;
@@ -43,16 +45,6 @@ export class InvertedIndex {
   /** Room for one postings list, and for a query's scores. */
   #list: PostingsList = { documents: new Uint32Array(0), frequencies: new Uint32Array(0), count: 0 };
   #scores = new Float64Array(0);
-
-  /** Documents that were numbered, removed ones as well. */
-  get size(): number {
-    return this.#size;
-  }
-
-  /** Documents that can be found. */
-  get live(): number {
-    return this.#live;
-  }
 
   get terms(): number {
     return this.#terms.size;
@@ -125,10 +117,6 @@ export class InvertedIndex {
     return this.#lengths[document] as number;
   }
 
-  isLive(document: number): boolean {
-    return this.#isLive[document] === 1;
-  }
-
   /**
    * BM25 of every document, in the form of Lucene since version 8 (Robertson, Walker et al. 1994, without the constant
    * factor k1 + 1, and with an idf that is never negative; "Lucene (accurate)" in Kamphuis et al. 2020): the sum over
@@ -158,8 +146,9 @@ export class InvertedIndex {
       }
     }
     if (this.#live < this.#size) {
-      for (let document = 0; document < this.#size; document++)
-        if (!this.isLive(document)) scores[document] = 0;
+      for (let document = 0; document < this.#size; document++) {
+        if (this.#isLive[document] === 0) scores[document] = 0;
+      }
     }
     return scores;
   }
@@ -185,14 +174,14 @@ export class InvertedIndex {
     const copy = new InvertedIndex();
     const numbers = new Uint32Array(this.#size);
     for (let document = 0; document < this.#size; document++) {
-      if (this.isLive(document)) numbers[document] = copy.addDocument(this.lengthOf(document));
+      if (this.#isLive[document] === 1) numbers[document] = copy.addDocument(this.lengthOf(document));
     }
     for (const [word, term] of this.#terms) {
       const { documents, frequencies, count } = this.#read(term);
       let kept = 0;
       for (let i = 0; i < count; i++) {
         const document = documents[i] as number;
-        if (!this.isLive(document)) continue;
+        if (this.#isLive[document] === 0) continue;
         documents[kept] = numbers[document] as number;
         frequencies[kept++] = frequencies[i] as number;
       }

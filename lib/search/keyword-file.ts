@@ -17,7 +17,7 @@ const TERMS = 3;
 const POSTINGS = 4;
 
 /** Where a frame ends: what is done in one turn of the event loop. */
-const FRAME_BYTES = 1 << 20;
+const FRAME_BYTES = 1 << 18;
 
 interface Header {
   /** {@link WORDS_VERSION}. */
@@ -114,6 +114,8 @@ class KeywordReader {
   #terms: TermRow[] = [];
   /** By document: words that its postings have not accounted for yet. */
   #missing = new Uint32Array(0);
+  /** Room for one postings list. */
+  #list = { documents: new Uint32Array(0), frequencies: new Uint32Array(0) };
 
   constructor(path: string, hasStore: boolean) {
     this.#path = path;
@@ -130,35 +132,40 @@ class KeywordReader {
 
   /** @returns the whole index */
   finish(): KeywordDocuments {
-    this.#check(this.#documents.count === this.#header?.documents);
-    this.#check(this.#documents.words.terms === this.#header?.terms);
+    const header = this.#header;
+    if (header === undefined) throw invalidIndex(this.#path, 'it is damaged');
+    this.#check(this.#documents.count === header.documents && this.#documents.words.terms === header.terms);
     this.#check(this.#missing.every((words) => words === 0));
+    this.#checkUsable(header);
     return this.#documents;
   }
 
   #takeHeader(header: Header): void {
-    if (header.words !== WORDS_VERSION) {
+    this.#check(Number.isInteger(header.documents) && this.#header === undefined);
+    this.#header = header;
+    const room = () => new Uint32Array(header.documents);
+    this.#missing = room();
+    this.#list = { documents: room(), frequencies: room() };
+  }
+
+  /** A sound file may be of no use here. */
+  #checkUsable({ words, han, hasTexts }: Header): void {
+    if (words !== WORDS_VERSION) {
       throw invalidIndex(
         this.#path,
         'another version of crossrank made it, which cut texts into other words',
       );
     }
-    if (header.han !== null && header.han !== hanMethod()) {
-      throw invalidIndex(
-        this.#path,
-        `its Chinese was cut by ${header.han}, which is not what this machine has`,
-      );
+    if (han !== null && han !== hanMethod()) {
+      throw invalidIndex(this.#path, `its Chinese was cut by ${han}, which is not what this machine has`);
     }
-    if (!header.hasTexts && !this.#hasStore) {
+    if (!hasTexts && !this.#hasStore) {
       throw invalidArgument(
         'documents',
         `the store that has the texts, which ${this.#path} has not,`,
         undefined,
       );
     }
-    this.#check(Number.isInteger(header.documents) && this.#header === undefined);
-    this.#header = header;
-    this.#missing = new Uint32Array(header.documents);
   }
 
   #takeDocument([id, words, metadata, text]: DocumentRow): void {
@@ -166,7 +173,7 @@ class KeywordReader {
     this.#check(typeof id === 'string' && id !== '' && !this.#documents.has(id));
     this.#check(number < this.#missing.length);
     this.#check(typeof metadata === 'object' && (text === null || typeof text === 'string'));
-    this.#check(this.#hasStore || text !== null);
+    this.#check(this.#header?.hasTexts === false || text !== null);
     this.#missing[number] = words;
     this.#check(this.#missing[number] === words);
     this.#documents.words.addDocument(words);
@@ -175,10 +182,10 @@ class KeywordReader {
   }
 
   #takePostings(payload: Buffer): void {
-    const documents = new Uint32Array(this.#missing.length);
-    const frequencies = new Uint32Array(this.#missing.length);
+    const { documents, frequencies } = this.#list;
+    const index = this.#documents.words;
     let offset = 0;
-    for (const [word, count] of this.#terms) {
+    for (const [word, count] of this.#terms.splice(0)) {
       this.#check(typeof word === 'string' && word !== '');
       this.#check(Number.isInteger(count) && count > 0 && count <= documents.length);
       offset = decodePostings(payload, offset, count, documents, frequencies);
@@ -189,10 +196,11 @@ class KeywordReader {
         this.#check(frequency > 0 && frequency <= (this.#missing[document] as number));
         this.#missing[document] = (this.#missing[document] as number) - frequency;
       }
-      this.#documents.words.addList(word, { documents, frequencies, count });
+      const known = index.terms;
+      index.addList(word, { documents, frequencies, count });
+      this.#check(index.terms === known + 1);
     }
     this.#check(offset === payload.length);
-    this.#terms = [];
   }
 
   #check(holds: boolean): void {

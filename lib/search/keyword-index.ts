@@ -140,6 +140,11 @@ export class KeywordIndex {
     });
   }
 
+  /** Whether a document of this id is there. */
+  has(id: string): boolean {
+    return this.#documents.has(id);
+  }
+
   /** The documents of these ids, in their order; undefined for one that is not there. */
   async get(ids: readonly string[]): Promise<(StoredDocument | undefined)[]> {
     checkIds(ids);

@@ -84,10 +84,11 @@ export class Postings {
       if (state[at + FREE] === 0) this.#addSlice(at);
       const address = state[at + CURSOR] as number;
       const page = this.#pages[address >>> PAGE_BITS] as Uint8Array;
-      const part = Math.min(length - done, state[at + FREE] as number);
+      const free = state[at + FREE] as number;
+      const part = Math.min(length - done, free);
       for (let i = 0; i < part; i++) page[(address & PAGE_MASK) + i] = this.#posting[done + i] as number;
       state[at + CURSOR] = address + part;
-      state[at + FREE] = (state[at + FREE] as number) - part;
+      state[at + FREE] = free - part;
       done += part;
     }
     state[at + BYTES] = (state[at + BYTES] as number) + length;

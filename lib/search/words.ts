@@ -7,8 +7,8 @@ export const WORDS_VERSION = 1;
 export type HanMethod = 'jieba' | 'bigrams';
 
 const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}]*/gu;
-/** The first scripts written without spaces, and Hangul, come after this. */
-const LAST_SPACED = /^[\0-\u0dff]*$/;
+/** Scripts written with spaces alone: those without, and Hangul, come after U+0DFF. */
+const SPACED = /^[\0-\u0dff]*$/;
 const PART =
   /(?<han>\p{sc=Han}+)|(?<hangul>\p{sc=Hangul}+)|(?<dictionary>[\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}]+)|[^\p{sc=Han}\p{sc=Hangul}\p{scx=Hira}\p{scx=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}]+/gu;
 
@@ -27,17 +27,17 @@ const LONG_WORD = /^.{64}/su;
  * makes equal is equal. English plurals are taken for singulars (`planets`: `planet`); there are no stop words, for BM25
  * hardly counts the commonest words anyway. Emoji are no words.
  *
- * - Chinese is cut into words by jieba, long ones into their shorter words as well (半导体: 半导, 导体, 半导体), on its
- *   own where its addon loads, else into pairs of characters; see {@link hanMethod}. Its dictionary is read with the
- *   first Chinese text, once a process: a few hundred milliseconds, 40 MB. Japanese kanji go the same way, so that they
- *   are cut alike in a query and in the middle of a sentence.
+ * - Chinese is cut into words by jieba, long ones into their shorter words as well (半导体: 半导, 导体, 半导体); where
+ *   jieba's addon does not load, into pairs of characters (see {@link hanMethod}). Its dictionary is read with the first
+ *   Chinese text, once a process: a few hundred milliseconds, 50 MB. Japanese kanji go the same way, so that they are cut
+ *   alike in a query and in the middle of a sentence.
  * - Kana, Thai, Lao, Khmer and Burmese are cut by ICU's dictionaries, through `Intl.Segmenter`.
  * - Korean becomes pairs of syllables, as Lucene's CJKAnalyzer makes them: particles are written onto the words.
  */
 export function wordsOf(text: string): string[] {
   const words: string[] = [];
   for (const [word] of folded(text).matchAll(WORD)) {
-    if (LAST_SPACED.test(word)) words.push(singular(clipped(word)));
+    if (SPACED.test(word)) words.push(singular(clipped(word)));
     else addParts(words, word);
   }
   return words;

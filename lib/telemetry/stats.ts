@@ -14,7 +14,7 @@ export interface RerankerStats extends EngineStats {
  */
 export type EmbedderStats = Omit<RerankerStats, 'scores'>;
 
-/** As the addon counts. */
+/** As the addon counts. A window or chunk of a document counts as a pair. */
 export interface EngineStats {
   /** Admitted and not answered yet. `maxTokens` is where calls are refused. */
   queue: { requests: number; tokens: number; maxTokens: number };

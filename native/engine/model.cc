@@ -167,10 +167,10 @@ std::shared_ptr<Model> Model::Load(const LoadOptions& options, Cancellation& can
                     options.literal_special_tokens);
   model->LoadWeights(options, cancellation);
   model->tokenizer_ = tokenizer.Wait(cancellation);
-  const Tokenizer& read = *model->tokenizer_;
-  model->info_.embeds = options.pooling.has_value();
   model->layout_ = std::make_unique<SequenceLayout>(
-      model->info_.embeds ? read.text_template() : read.pair_template(), model->rules_);
+      options.pooling ? model->tokenizer_->text_template() : model->tokenizer_->pair_template(),
+      model->rules_);
+  model->info_.embeds = options.pooling.has_value();
   model->info_.max_tokens = model->rules_.max_tokens;
   const Library* library = OpenedLibrary();
   model->info_.runtime_path = library->path;

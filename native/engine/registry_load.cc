@@ -23,7 +23,7 @@ Error OverBudget(const EngineSlot& slot, const MemoryEstimate& estimate, size_t 
   }
   return Error(ErrorCode::kMemory, own + ", models in use hold about " + Megabytes(in_use) +
                                        ", and memoryBudget is " + Megabytes(budget) +
-                                       "; raise it, or dispose of a reranker first");
+                                       "; raise it, or dispose of a reranker or embedder first");
 }
 
 }  // namespace

@@ -197,7 +197,7 @@ class PaddedSession : public ScoringSession {
       if (states != nullptr && states->per_token()) return *states;
     }
     const GraphOutput* embeddings = Named(outputs, kEmbeddings);
-    if (embeddings != nullptr && embeddings->per_text()) return *embeddings;
+    if (embeddings != nullptr && embeddings->per_text() && embeddings->shape.size() == 2) return *embeddings;
     std::string found;
     for (const GraphOutput& output : outputs) found += (found.empty() ? "\"" : ", \"") + output.name + "\"";
     throw Error(ErrorCode::kModelUnsupported,
