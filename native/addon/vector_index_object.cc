@@ -16,9 +16,7 @@ Span<const T> View(const Napi::Value& value) {
   return {array.Data(), array.ElementLength()};
 }
 
-size_t Count(const Napi::Value& value) {
-  return static_cast<size_t>(value.As<Napi::Number>().Int64Value());
-}
+size_t Count(const Napi::Value& value) { return static_cast<size_t>(value.As<Napi::Number>().Int64Value()); }
 
 ScanKind ParseScanKind(const std::string& name) {
   if (name == "plain") return ScanKind::kPlain;
