@@ -248,6 +248,7 @@ async function surviveKills(rounds: number, seed: number): Promise<void> {
   let first = 0;
   for (let round = 0; round < rounds; round++) {
     const lines = await killWhileAdding(path, first, 2 + (round % 3), ((round + seed) * 397) % 3000);
+    expect(lines.length).toBeGreaterThan(1);
     for (const line of lines) told.add(line);
     const last = Math.max(...lines.map((line) => Number(line.split(' ')[1])));
     await using store = await MemoryStore.open({ space: CHILD_SPACE, path });

@@ -9,7 +9,7 @@ import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from 
 
 /** Values copied into the index, and documents shown, removed or read, in one turn of the event loop: 1 ms or less. */
 const VALUES_PER_TURN = 64 * 1024;
-export const DOCUMENTS_PER_TURN = 2048;
+export const DOCUMENTS_PER_TURN = 512;
 
 /** Has no UTF-8: two ids with different ones would become one in the file. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
