@@ -1,5 +1,5 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { CrossrankError } from '../errors';
 import { type NativeFileLock, nativeBinding } from '../native/binding';
 import { checkSpace } from './checks';
@@ -61,7 +61,8 @@ export class StoreFile {
    * @throws {@link CrossrankError} with `ERR_STORE`: in use, or the system refuses; with `ERR_STORE_MISMATCH`; with
    * `ERR_INDEX_INVALID`: damaged or none of ours; then the file is left as it is
    */
-  static async open(path: string, space: EmbeddingSpace, reader: StoreFileReader): Promise<StoreFile> {
+  static async open(name: string, space: EmbeddingSpace, reader: StoreFileReader): Promise<StoreFile> {
+    const path = await realPath(name);
     const lock = acquireLock(path);
     let handle: FileHandle | undefined;
     try {
@@ -216,6 +217,15 @@ export class StoreFile {
       `${this.path} is damaged at byte ${at}; restore it from a copy or index the documents again into a new file. ` +
         `What was added up to byte ${this.#end} is whole: a copy cut off there opens without what came after`,
     );
+  }
+}
+
+/** One file has one name, for the lock and for replacing it, whatever links lead to it. */
+async function realPath(name: string): Promise<string> {
+  try {
+    return await realpath(name).catch(async () => join(await realpath(dirname(name)), basename(name)));
+  } catch (error) {
+    throw storeError(name, 'opened', error);
   }
 }
 

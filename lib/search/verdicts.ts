@@ -1,32 +1,32 @@
-import type { DocumentTable } from './document-table';
 import { type Predicate, predicateOf } from './filter';
+import type { StoreRows } from './store-rows';
 import type { Filter } from './types';
 
 /** What is decided in one turn of the event loop: a millisecond or two. */
 const VERDICTS_PER_TURN = 8192;
 
 /**
- * What a filter says about the documents of a table, decided once for each distinct metadata, turn by turn; the table
- * may grow meanwhile.
+ * What a filter says about the documents of a store, decided once for each distinct metadata, turn by turn; rows
+ * may be added meanwhile.
  */
 export class Verdicts {
-  readonly table: DocumentTable;
+  readonly rows: StoreRows;
   readonly #matches: Predicate;
   #verdicts = new Uint8Array(64);
   #decided = 0;
 
-  constructor(table: DocumentTable, filter: Filter) {
-    this.table = table;
+  constructor(rows: StoreRows, filter: Filter) {
+    this.rows = rows;
     this.#matches = predicateOf(filter);
   }
 
   get areComplete(): boolean {
-    return this.#decided === this.table.distinctMetadata.length;
+    return this.#decided === this.rows.table.distinctMetadata.length;
   }
 
   /** One turn's work. */
   advance(): void {
-    const { distinctMetadata } = this.table;
+    const { distinctMetadata } = this.rows.table;
     if (this.#verdicts.length < distinctMetadata.length) {
       const longer = new Uint8Array(2 * distinctMetadata.length);
       longer.set(this.#verdicts);
@@ -41,13 +41,14 @@ export class Verdicts {
   /** Documents that meet the filter. */
   count(): number {
     let count = 0;
-    for (let row = 0; row < this.table.length; row++) if (this.#of(row) && this.table.isShown(row)) count++;
+    for (let row = 0; row < this.rows.table.length; row++)
+      if (this.#of(row) && this.rows.table.isShown(row)) count++;
     return count;
   }
 
-  /** Bit row % 8 of byte row / 8, of all rows of the table, those that are gone among them. */
+  /** Bit row % 8 of byte row / 8, of all rows, those that are gone among them. */
   bitmap(): Uint8Array {
-    const { length } = this.table;
+    const { length } = this.rows.table;
     const bits = new Uint8Array(Math.ceil(length / 8));
     for (let row = 0; row < length; row++)
       if (this.#of(row)) bits[row >> 3] = (bits[row >> 3] as number) | (1 << (row & 7));
@@ -55,6 +56,6 @@ export class Verdicts {
   }
 
   #of(row: number): boolean {
-    return this.#verdicts[this.table.metadataIndex(row)] === 1;
+    return this.#verdicts[this.rows.table.metadataIndex(row)] === 1;
   }
 }

@@ -1,6 +1,7 @@
 #include "addon/vector_index_object.h"
 
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "addon/arguments.h"
@@ -16,9 +17,7 @@ Span<const T> View(const Napi::Value& value) {
   return {array.Data(), array.ElementLength()};
 }
 
-size_t Count(const Napi::Value& value) {
-  return static_cast<size_t>(value.As<Napi::Number>().Int64Value());
-}
+size_t Count(const Napi::Value& value) { return static_cast<size_t>(value.As<Napi::Number>().Int64Value()); }
 
 ScanKind ParseScanKind(const std::string& name) {
   if (name == "plain") return ScanKind::kPlain;
@@ -147,9 +146,13 @@ Napi::Value VectorIndexObject::Query(const Napi::CallbackInfo& info) {
   });
 }
 
-// dispose(): gives the memory back when the last scan has ended
+// dispose(): gives the memory back when the last scan has ended, on a thread: gigabytes take the system a while
 Napi::Value VectorIndexObject::Dispose(const Napi::CallbackInfo& info) {
-  index_ = nullptr;
+  try {
+    Environment::Of(info.Env()).Spawn([index = std::move(index_)]() mutable { index.reset(); });
+  } catch (const std::system_error&) {
+    // No thread for it: it has been given back here.
+  }
   return info.Env().Undefined();
 }
 

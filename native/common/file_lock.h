@@ -1,5 +1,5 @@
-// A lock on a file's name that the system takes back when its holder ends, however that comes about: a file with
-// a process id would outlive a killed process, and in a container the next one has the same id.
+// A lock on a file's name that the system takes back when its holder ends, however that comes about: a file
+// with a process id would outlive a killed process, and in a container the next one has the same id.
 #pragma once
 
 #include <memory>

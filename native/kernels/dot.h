@@ -7,7 +7,8 @@
 namespace crossrank::kernels {
 namespace {
 
-// Sums that run side by side in dot_double, in every table: lane i adds up columns i, i + 16, i + 32 and so on.
+// Sums that run side by side in dot_double, in every table: lane i adds up columns i, i + 16, i + 32 and so
+// on.
 constexpr size_t kDotLanes = 16;
 
 // A product of two floats is exact in double, so that a fused multiply-add rounds as the two operations do.
@@ -85,12 +86,11 @@ CROSSRANK_INLINE void DotInt8Rows(const int16_t* queries, size_t query_count, co
   for (; q + 2 <= query_count; q += 2) {
     DotInt8Tile<2, kRows>(queries + q * columns, rows, count, columns, out + q * count);
   }
-  if (q < query_count)
-    DotInt8Tile<1, kRows>(queries + q * columns, rows, count, columns, out + q * count);
+  if (q < query_count) DotInt8Tile<1, kRows>(queries + q * columns, rows, count, columns, out + q * count);
 }
 
-// 4 rows x 2 queries: 8 sums, 4 rows and a query are 13 of AVX2's 16 registers. The four rows stay in the first
-// level of the cache while all queries pass over them.
+// 4 rows x 2 queries: 8 sums, 4 rows and a query are 13 of AVX2's 16 registers. The four rows stay in the
+// first level of the cache while all queries pass over them.
 [[maybe_unused]] void DotInt8(const int16_t* queries, size_t query_count, const int8_t* rows, size_t count,
                               size_t columns, int32_t* out) {
   size_t r = 0;

@@ -88,9 +88,9 @@ struct KernelTable {
   // What follows the product, for int8 products computed elsewhere: x W^T as whole numbers [rows, outputs],
   // where args.x holds the rows for their scales, and weights.panels and weights.compensation are not read.
   void (*finish_int8)(const LinearArgs& args, const int32_t* products);
-  // Dot products of the rows of a search (dot.h). out[r] = query . rows[r]; products are exact and added up in
-  // double, in an order that is the same in every table, so that all give the same bits. columns: a multiple of
-  // kDotColumns.
+  // Dot products of the rows of a search (dot.h). out[r] = query . rows[r]; products are exact and added up
+  // in double, in an order that is the same in every table, so that all give the same bits. columns: a
+  // multiple of kDotColumns.
   void (*dot_double)(const double* query, const float* rows, size_t count, size_t columns, double* out);
   // out[q * count + r] = queries[q] . rows[r], exactly: the caller sees to it that no sum leaves int32.
   void (*dot_int8)(const int16_t* queries, size_t query_count, const int8_t* rows, size_t count,

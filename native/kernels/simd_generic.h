@@ -242,7 +242,8 @@ CROSSRANK_INLINE IntSums MultiplyAdd(Shorts a, Shorts b, IntSums sums) {
   const __m128i x = reinterpret_cast<__m128i>(a.v), y = reinterpret_cast<__m128i>(b.v);
   return {sums.v + reinterpret_cast<Ints>(_mm_madd_epi16(x, y))};
 #else
-  const EightInts products = __builtin_convertvector(a.v, EightInts) * __builtin_convertvector(b.v, EightInts);
+  const EightInts products =
+      __builtin_convertvector(a.v, EightInts) * __builtin_convertvector(b.v, EightInts);
   Ints halves[2];
   memcpy(halves, &products, sizeof halves);
   return {sums.v + halves[0] + halves[1]};

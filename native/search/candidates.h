@@ -22,8 +22,8 @@ class Candidates {
  public:
   explicit Candidates(size_t top_k) : top_k_(top_k) {}
 
-  // A row whose score lies in [lower, upper]. One whose upper bound is below the floor cannot be among the best:
-  // k rows are at least as good as the floor.
+  // A row whose score lies in [lower, upper]. One whose upper bound is below the floor cannot be among the
+  // best: k rows are at least as good as the floor.
   void Offer(double lower, double upper, uint32_t row) {
     if (upper < floor_) return;
     rows_.push_back({upper, row});

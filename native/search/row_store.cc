@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
+#include <string>
 
+#include "common/error.h"
 #include "search/unit_length.h"
 
 namespace crossrank {
@@ -49,11 +52,16 @@ RowStore::RowStore(size_t dimension, const kernels::KernelTable& kernels)
 void RowStore::Reserve(size_t count) {
   const size_t needed = (count + view_.chunk_rows - 1) / view_.chunk_rows;
   if (needed <= view_.chunks->size()) return;
-  RowsView::Chunks chunks = *view_.chunks;  // views keep the list they have
-  while (chunks.size() < needed) {
-    chunks.push_back(std::make_shared<RowChunk>(view_.chunk_rows, view_.columns));
+  try {
+    RowsView::Chunks chunks = *view_.chunks;  // views keep the list they have
+    while (chunks.size() < needed) {
+      chunks.push_back(std::make_shared<RowChunk>(view_.chunk_rows, view_.columns));
+    }
+    view_.chunks = std::make_shared<const RowsView::Chunks>(std::move(chunks));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kMemory, "no memory for " + std::to_string(count) + " vectors of " +
+                                        std::to_string(dimension_) + " dimensions");
   }
-  view_.chunks = std::make_shared<const RowsView::Chunks>(std::move(chunks));
 }
 
 bool RowStore::Append(Span<const float> rows) {

@@ -58,11 +58,11 @@ class RowStore {
   size_t count() const { return view_.count; }
   const RowsView& view() const { return view_; }
 
-  // Brings `rows`, dimension() values each, to unit length (a row of zeros stays one) and appends them; nothing
-  // of them, and false, where a value is NaN or infinite.
+  // Brings `rows`, dimension() values each, to unit length (a row of zeros stays one) and appends them;
+  // nothing of them, and false, where a value is NaN or infinite.
   bool Append(Span<const float> rows);
-  // Appends rows that were read from a store, as they are; nothing of them, and false, where one is neither of
-  // unit length nor zeros.
+  // Appends rows that were read from a store, as they are; nothing of them, and false, where one is neither
+  // of unit length nor zeros.
   bool AppendUnit(Span<const float> rows);
   // Appends these rows of a store of the same dimension.
   void AppendFrom(const RowStore& other, Span<const uint32_t> rows);

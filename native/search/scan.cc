@@ -1,19 +1,19 @@
 // Why the best k of a quantized scan are those of the plain one, ties and all:
 //
-// Let x be a row and y the query, both as floats, x = a + d and y = b + e, where a = scale * int8 and b = scale *
-// shorts are what the first look multiplies, and d and e what they leave. Then
+// Let x be a row and y the query, both as floats, x = a + d and y = b + e, where a = scale * int8 and b =
+// scale * shorts are what the first look multiplies, and d and e what they leave. Then
 //
 //   x.y = a.b + d.b + x.e      and so by Cauchy and Schwarz      |x.y - a.b| <= |d| |b| + |x| |e|
 //
-// |d| is the row's `error`, |b| and |e| the query's `length` and `error`, |x| at most 1 + kUnitTolerance. a.b is
-// exact but for roundings of double. A score is x.y summed in double (an error below 1e-12) and rounded to fp32
-// (below 1e-7, as scores are at most 1.0001): kRounding is more than all of these together. So every score lies
-// in its interval [a.b - bound, a.b + bound].
+// |d| is the row's `error`, |b| and |e| the query's `length` and `error`, |x| at most 1 + kUnitTolerance. a.b
+// is exact but for roundings of double. A score is x.y summed in double (an error below 1e-12) and rounded to
+// fp32 (below 1e-7, as scores are at most 1.0001): kRounding is more than all of these together. So every
+// score lies in its interval [a.b - bound, a.b + bound].
 //
 // The k-th best lower bound, the floor, is no more than the k-th best score. A row whose upper bound is below
-// the floor therefore scores less than the k-th best, and is not tied with it either. All others are scored in
-// fp32. The floor only rises while rows are looked at, and any k rows give a floor, so it does not matter which
-// thread saw which rows: a lower floor leaves more rows to score, and the same hits.
+// the floor therefore scores less than the k-th best, and is not tied with it either. All others are scored
+// in fp32. The floor only rises while rows are looked at, and any k rows give a floor, so it does not matter
+// which thread saw which rows: a lower floor leaves more rows to score, and the same hits.
 #include "search/scan.h"
 
 #include <algorithm>
@@ -148,8 +148,8 @@ class Pass {
       State& state = states_[i];
       const uint64_t allowed = state.query.allowed_group(group);
       if (allowed == 0) continue;
-      kernels_.dot_double(state.query.values.data(), rows_.chunk_of(first).values(rows_.in_chunk(first)), count,
-                          rows_.columns, scores);
+      kernels_.dot_double(state.query.values.data(), rows_.chunk_of(first).values(rows_.in_chunk(first)),
+                          count, rows_.columns, scores);
       Candidates& found = StartGroup(state, thread);
       ForEachAllowed(allowed, count, [&](size_t r) {
         const double score = static_cast<float>(scores[r]);

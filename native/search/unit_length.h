@@ -9,8 +9,8 @@ namespace crossrank {
 // How far from 1 the length of a row may be; rounding to fp32 leaves 1e-7.
 constexpr double kUnitTolerance = 1e-5;
 
-// Of finite floats: exact enough, and neither too large nor too small for double. NaN or infinity where a value
-// is.
+// Of finite floats: exact enough, and neither too large nor too small for double. NaN or infinity where a
+// value is.
 inline double Length(const float* values, size_t count) {
   double sums[4] = {};
   for (size_t i = 0; i < count; ++i) {

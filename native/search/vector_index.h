@@ -1,7 +1,7 @@
 // Vectors in memory, searched exactly by cosine similarity.
 //
-// The thread of the owner adds, hides and asks; scans run on other threads and see the rows and the bitmap that
-// there were when they were asked, so that nothing of what they read is ever written again.
+// The thread of the owner adds, hides and asks; scans run on other threads and see the rows and the bitmap
+// that there were when they were asked, so that nothing of what they read is ever written again.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +29,8 @@ class VectorIndex {
   void Hide(Span<const uint32_t> rows);
 
   // `filter`: bits of the rows that may be found, or null for all; rows past its end may not.
-  std::shared_ptr<VectorQuery> MakeQuery(Span<const float> vector, size_t top_k, const Span<const uint8_t>* filter,
-                                         ScanKind kind) const;
+  std::shared_ptr<VectorQuery> MakeQuery(Span<const float> vector, size_t top_k,
+                                         const Span<const uint8_t>* filter, ScanKind kind) const;
 
   // True: the caller must now call Work, on another thread; until that returns, further queries are its.
   bool Submit(std::shared_ptr<VectorQuery> query);

@@ -1,5 +1,5 @@
-// The index against a scan in double precision of all there is: the same rows, whatever the data, the number of
-// threads and the kernels.
+// The index against a scan in double precision of all there is: the same rows, whatever the data, the number
+// of threads and the kernels.
 #include "search/vector_index.h"
 
 #include <algorithm>
@@ -48,8 +48,8 @@ Hits Ask(VectorIndex& index, const float* query, size_t top_k, ScanKind kind,
          const std::vector<uint8_t>* filter = nullptr) {
   Answer answer;
   const Span<const uint8_t> bits = filter != nullptr ? Span<const uint8_t>(*filter) : Span<const uint8_t>();
-  const auto made = index.MakeQuery({query, index.rows().dimension()}, top_k,
-                                    filter != nullptr ? &bits : nullptr, kind);
+  const auto made =
+      index.MakeQuery({query, index.rows().dimension()}, top_k, filter != nullptr ? &bits : nullptr, kind);
   made->done = [&answer](Hits hits, std::optional<Error> error) {
     answer = {std::move(hits), std::move(error), true};
   };
@@ -82,8 +82,8 @@ void CheckAgainstDouble(const Data& data, const float* query, size_t top_k, cons
             std::fabs(hits[i].score - expected[i]) <= kRounding;
     if (i == 0) continue;
     const Hit &better = hits[i - 1], &worse = hits[i];
-    ordered = ordered && (better.score > worse.score ||
-                          (better.score == worse.score && better.row < worse.row));
+    ordered =
+        ordered && (better.score > worse.score || (better.score == worse.score && better.row < worse.row));
   }
   CHECK(right);
   CHECK(ordered);
@@ -105,8 +105,8 @@ Data Clusters(Random& random, size_t dimension, size_t count) {
   return data;
 }
 
-// All that int8 can tell is that they are alike: rows which differ in the last bits, one large value that leaves
-// the others next to no steps, zeros, and each row better than the one before.
+// All that int8 can tell is that they are alike: rows which differ in the last bits, one large value that
+// leaves the others next to no steps, zeros, and each row better than the one before.
 Data Adversaries(Random& random, size_t dimension, size_t count) {
   Data data{"adversaries", dimension, random.Normal(count * dimension, 1e-6f), {}};
   for (size_t r = 0; r < count; ++r) {
@@ -258,7 +258,8 @@ void RowsAreCopiedToTheBit(const KernelTable& table) {
   SetContext(table, "copies");
   Random random(7);
   const Data data = RandomRows(random, 40, 3000);
-  VectorIndex index(data.dimension, 1, table), copy(data.dimension, 1, table), again(data.dimension, 1, table);
+  VectorIndex index(data.dimension, 1, table), copy(data.dimension, 1, table),
+      again(data.dimension, 1, table);
   CHECK(index.rows().Append(data.rows));
   std::vector<uint32_t> odd;
   for (uint32_t r = 1; r < data.count(); r += 2) odd.push_back(r);
