@@ -270,8 +270,7 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkBoolean('cache', options.cache);
 }
 
-/** Misspelt options are refused by name. */
-export function checkNames(options: object, known: readonly string[]): void {
+function checkNames(options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalidArgument('options', 'an object', options);
   }
@@ -290,11 +289,11 @@ function checkChoice(name: string, value: unknown, choices: readonly string[]): 
   throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
 }
 
-export function checkBoolean(name: string, value: unknown): void {
+function checkBoolean(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
 }
 
-export function checkInteger(name: string, value: unknown, min: number, max: number): void {
+function checkInteger(name: string, value: unknown, min: number, max: number): void {
   if (value === undefined) return;
   if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
     throw invalidArgument(name, `an integer from ${min} to ${max}`, value);

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CrossrankError, invalidArgument } from '../errors';
-import { checkBoolean, checkInteger, checkNames } from '../options';
+import { checkBoolean, checkInteger, checkNames } from '../option-checks';
 import { usableProcessors } from '../threads';
 import { type Change, ChangeLog } from './change-log';
 import { checkIds, checkQuery } from './checks';
@@ -263,10 +263,7 @@ function readerOf(rows: StoreRows): StoreFileReader {
 function checkOptions(options: MemoryStoreOptions): void {
   checkNames(options, OPTIONS);
   const { space, path } = options;
-  if (typeof space !== 'object' || space === null) {
-    throw invalidArgument('space', 'an object with model and dimension', space);
-  }
-  checkNames(space, ['model', 'dimension']);
+  checkNames(space, ['model', 'dimension'], 'space');
   if (typeof space.model !== 'string' || space.model === '') {
     throw invalidArgument('space.model', 'a string that is not empty', space.model);
   }

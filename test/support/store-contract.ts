@@ -234,6 +234,17 @@ function describeDocuments(make: Make, keepsNul: boolean): void {
     expect((await everything(store)).sort(byId)).toEqual([...expected].sort(byId));
   });
 
+  test('half a character becomes U+FFFD in a text, and is refused in an id', async () => {
+    const cut = '🎉'.slice(0, 1);
+    const store = await make([{ ...embedded('a', unit(0)), text: `x${cut}` }]);
+    expect(await store.get(['a'])).toEqual([{ id: 'a', text: 'x\uFFFD' }]);
+    await expect(store.add([embedded(`id ${cut}`, unit(1))])).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+    });
+    expect(await store.get([`id ${cut}`])).toEqual([undefined]);
+    expect(await store.remove([`id ${cut}`])).toBe(0);
+  });
+
   test('a document without metadata has none', async () => {
     const store = await make([embedded('plain', unit(0))]);
     expect((await store.get(['plain']))[0]?.metadata).toBeUndefined();
