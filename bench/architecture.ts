@@ -57,7 +57,7 @@ export function describe(config: ModelConfig, weights: Weights): Architecture {
     case 'xlm-roberta':
       return describeBertFamily(config, weights);
     case 'distilbert':
-      return describeDistilBert(config);
+      return describeDistilBert(config, weights);
     default:
       throw new Error(`models of type ${config.model_type} cannot be written as an exported graph`);
   }
@@ -66,9 +66,10 @@ export function describe(config: ModelConfig, weights: Weights): Architecture {
 function describeBertFamily(config: ModelConfig, weights: Weights): Architecture {
   const type = config.model_type;
   const roberta = type === 'roberta' || type === 'xlm-roberta';
-  const prefix = roberta ? 'roberta' : type;
-  const embeddings = `${prefix}.embeddings`;
-  const projection = `${prefix}.embeddings_project`;
+  const family = roberta ? 'roberta' : type;
+  const prefix = prefixOf(family, weights);
+  const embeddings = `${prefix}embeddings`;
+  const projection = `${prefix}embeddings_project`;
   const heads: Record<string, Architecture['head']> = {
     bert: head('bert.pooler.dense', 'tanh', 'classifier'),
     electra: head('classifier.dense', 'gelu', 'classifier.out_proj'),
@@ -89,7 +90,7 @@ function describeBertFamily(config: ModelConfig, weights: Weights): Architecture
     embeddingNorm: `${embeddings}.LayerNorm`,
     projection: weights.has(`${projection}.weight`) ? projection : undefined,
     layers: Array.from({ length: number(config, 'num_hidden_layers') }, (_, i) => {
-      const layer = `${prefix}.encoder.layer.${i}`;
+      const layer = `${prefix}encoder.layer.${i}`;
       return {
         query: `${layer}.attention.self.query`,
         key: `${layer}.attention.self.key`,
@@ -101,11 +102,17 @@ function describeBertFamily(config: ModelConfig, weights: Weights): Architecture
         outputNorm: `${layer}.output.LayerNorm`,
       };
     }),
-    head: heads[prefix] as Architecture['head'],
+    head: heads[family] as Architecture['head'],
   };
 }
 
-function describeDistilBert(config: ModelConfig): Architecture {
+/** What tensor names start with; a checkpoint of the encoder alone leaves it out. */
+function prefixOf(family: string, weights: Weights): string {
+  return weights.has(`${family}.embeddings.word_embeddings.weight`) ? `${family}.` : '';
+}
+
+function describeDistilBert(config: ModelConfig, weights: Weights): Architecture {
+  const prefix = prefixOf('distilbert', weights);
   return {
     hiddenSize: number(config, 'dim'),
     heads: number(config, 'n_heads'),
@@ -115,13 +122,13 @@ function describeDistilBert(config: ModelConfig): Architecture {
     takesTypes: false,
     masksWithWhere: true,
     padding: undefined,
-    words: 'distilbert.embeddings.word_embeddings',
-    positions: 'distilbert.embeddings.position_embeddings',
+    words: `${prefix}embeddings.word_embeddings`,
+    positions: `${prefix}embeddings.position_embeddings`,
     types: undefined,
-    embeddingNorm: 'distilbert.embeddings.LayerNorm',
+    embeddingNorm: `${prefix}embeddings.LayerNorm`,
     projection: undefined,
     layers: Array.from({ length: number(config, 'n_layers') }, (_, i) => {
-      const layer = `distilbert.transformer.layer.${i}`;
+      const layer = `${prefix}transformer.layer.${i}`;
       return {
         query: `${layer}.attention.q_lin`,
         key: `${layer}.attention.k_lin`,

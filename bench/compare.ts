@@ -1,5 +1,5 @@
 import type { Progress } from '../lib/cli/progress';
-import { type Spread, spreadOf } from '../lib/cli/statistics';
+import { type Spread, spreadOf } from '../lib/statistics';
 import type { BenchOptions } from './arguments';
 import { describeMachine, type Machine, type Memory } from './machine';
 import { loadOptions, type ModelFacts, startSubject, textSets } from './measure';

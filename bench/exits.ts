@@ -4,7 +4,7 @@
  */
 import { readInteger, readValues } from '../lib/cli/command-line';
 import { Progress } from '../lib/cli/progress';
-import { median } from '../lib/cli/statistics';
+import { median } from '../lib/statistics';
 import { ENDINGS, type Ending, endDuring, STEPS, type Step } from '../test/support/exits';
 import { runBench } from './entry';
 

@@ -19,6 +19,12 @@ export interface ExportOptions {
   integers?: 'int32' | 'int64';
   /** With `positions`, position ids are an input too, as some exporters make them. */
   inputNames?: { ids?: string; mask?: string; types?: string; positions?: string };
+  /**
+   * What the graph ends in: a classifier's scores, the states of all tokens as `AutoModel` is exported, or the first
+   * token's, as exporters of sentence-transformers name a pooled output.
+   * @defaultValue `'logits'`
+   */
+  output?: 'logits' | 'last_hidden_state' | 'sentence_embedding';
   /** Weights in `model.onnx_data`. @defaultValue where they would not fit into the file */
   externalData?: boolean;
 }
@@ -33,7 +39,7 @@ const INT64 = 7;
 
 /**
  * Writes the model in `source` (config.json and safetensors) to `target` as an ONNX file as torch.onnx exports
- * transformers' `...ForSequenceClassification` with eager attention: padded inputs, an additive mask, transposed weights
+ * transformers' `...ForSequenceClassification` or `...Model` with eager attention: padded inputs, an additive mask, transposed weights
  * in MatMul. Shapes are constants where torch leaves chains of Shape and Gather that ONNX Runtime folds on load, so that
  * its fusions find the same patterns as in a real export.
  */
@@ -43,7 +49,7 @@ export function writeExportedModel(source: string, target: string, options: Expo
   const weights = new Weights(source);
   try {
     const architecture = describe(JSON.parse(readFileSync(join(source, 'config.json'), 'utf8')), weights);
-    const graph = new ClassifierGraph(architecture, weights, options).build();
+    const graph = new EncoderGraph(architecture, weights, options).build();
     graph.write(path, 'main_graph', options.externalData);
   } finally {
     weights.close();
@@ -53,7 +59,7 @@ export function writeExportedModel(source: string, target: string, options: Expo
   }
 }
 
-class ClassifierGraph {
+class EncoderGraph {
   readonly #graph: GraphWriter;
   readonly #model: Architecture;
   readonly #weights: Weights;
@@ -69,7 +75,7 @@ class ClassifierGraph {
   }
 
   build(): GraphWriter {
-    const { layers, head, projection } = this.#model;
+    const { layers, projection, hiddenSize } = this.#model;
     const names = this.#options.inputNames;
     const ids = this.#input(names?.ids ?? 'input_ids');
     const mask = this.#input(names?.mask ?? 'attention_mask');
@@ -79,7 +85,25 @@ class ClassifierGraph {
     if (projection !== undefined) hidden = this.#linear(hidden, projection);
     const attentionMask = this.#model.masksWithWhere ? mask : this.#additiveMask(mask);
     for (const layer of layers) hidden = this.#layer(hidden, attentionMask, layer);
-    let out = this.#graph.op('Gather', [hidden, this.#graph.integers([0], [])], { axis: 1 });
+    const output = this.#options.output ?? 'logits';
+    if (output === 'last_hidden_state') {
+      this.#graph.op('Identity', [hidden], {}, output);
+      this.#graph.output(output, hiddenSize, 'token');
+      return this.#graph;
+    }
+    const first = this.#graph.op('Gather', [hidden, this.#graph.integers([0], [])], { axis: 1 });
+    if (output === 'logits') {
+      this.#head(first);
+    } else {
+      this.#graph.op('Identity', [first], {}, output);
+      this.#graph.output(output, hiddenSize);
+    }
+    return this.#graph;
+  }
+
+  #head(first: string): void {
+    const { head } = this.#model;
+    let out = first;
     for (const [i, step] of head.entries()) {
       const last = i === head.length - 1;
       out = this.#gemm(out, step.name, last ? 'logits' : undefined);
@@ -89,7 +113,6 @@ class ClassifierGraph {
       'logits',
       this.#weights.shape(`${(head.at(-1) as { name: string }).name}.weight`)[0] as number,
     );
-    return this.#graph;
   }
 
   #input(name: string): string {

@@ -1,5 +1,5 @@
 import { Progress } from '../lib/cli/progress';
-import { summarize } from '../lib/cli/statistics';
+import { summarize } from '../lib/statistics';
 import { type BenchOptions, parseBenchArguments, USAGE } from './arguments';
 import { comparePadded } from './compare';
 import { runBench, writeNamed } from './entry';

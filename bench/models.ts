@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { packageRoot } from '../lib/native/load';
 import type { BenchOptions } from './arguments';
-import { writeExportedModel } from './exported';
-import { syntheticModel, writeOnce } from './synthetic';
+import { type ExportOptions, writeExportedModel } from './exported';
+import { syntheticModel, type Task, writeOnce } from './synthetic';
 
 /** The model to measure. */
 export interface ChosenModel {
@@ -21,17 +21,24 @@ function cacheFolder(): string {
   return join(packageRoot(), 'build', 'bench');
 }
 
-export function chooseModel({ shape, model }: Pick<BenchOptions, 'shape' | 'model'>): ChosenModel {
+export function chooseModel(
+  { shape, model }: Pick<BenchOptions, 'shape' | 'model'>,
+  task: Task = 'reranker',
+): ChosenModel {
   if (shape !== undefined)
-    return { name: shape, folder: syntheticModel(shape, cacheFolder()), synthetic: true };
+    return { name: shape, folder: syntheticModel(shape, cacheFolder(), task), synthetic: true };
   if (model === undefined) return { name: 'embedded model', folder: undefined, synthetic: false };
   return { name: basename(resolve(model)), folder: resolve(model), synthetic: false };
 }
 
 /** The same weights as an exported ONNX file; `remove` deletes what is not kept for the next run. */
-export function exportModel(model: ChosenModel, loadedFrom: string): { folder: string; remove: () => void } {
+export function exportModel(
+  model: ChosenModel,
+  loadedFrom: string,
+  output: ExportOptions['output'] = 'logits',
+): { folder: string; remove: () => void } {
   // Opset 12: the form that ONNX Runtime fuses best, so the comparison is with its faster file.
-  const write = (folder: string) => writeExportedModel(loadedFrom, folder, { opset: 12 });
+  const write = (folder: string) => writeExportedModel(loadedFrom, folder, { opset: 12, output });
   if (model.synthetic) return { folder: writeOnce(`${loadedFrom}-exported`, write), remove: () => {} };
   const folder = mkdtempSync(join(tmpdir(), 'crossrank-bench-'));
   const remove = () => rmSync(folder, { recursive: true, force: true });

@@ -65,8 +65,10 @@ export class GraphWriter {
     return name;
   }
 
-  output(name: string, columns: number): void {
-    this.#outputs.push(valueInfo(name, FLOAT, ['batch_size', columns]));
+  /** Rows of `columns` floats, one a sequence or one a token. */
+  output(name: string, columns: number, of: 'sequence' | 'token' = 'sequence'): void {
+    const rows = of === 'sequence' ? ['batch_size'] : ['batch_size', 'sequence_length'];
+    this.#outputs.push(valueInfo(name, FLOAT, [...rows, columns]));
   }
 
   weights(name: string, shape: readonly number[], pieces: () => Iterable<Float32Array>): string {

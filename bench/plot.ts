@@ -1,7 +1,18 @@
-import { percentile } from '../lib/cli/statistics';
+import { axisName, gridLine, type Panel, steps, tickBelow, title } from '../lib/plot/panel';
+import {
+  chart,
+  colorOf,
+  escapeText,
+  label,
+  line,
+  MUTED,
+  niceScale,
+  plain,
+  round,
+  short,
+} from '../lib/plot/svg';
+import { percentile } from '../lib/statistics';
 import type { Profile } from './measure';
-import { axisName, gridLine, type Panel, steps, tickBelow, title } from './panel';
-import { colorOf, escapeText, label, line, MUTED, niceScale, plain, round, short } from './svg';
 
 const WIDTH = 1080;
 /** Of the panels with their axes; the legend adds a line for each concurrency. */
@@ -21,21 +32,12 @@ export function plotProfile(profile: Profile): string {
     `${model.info.precision}, ${model.info.threads} threads, ${model.info.kernels.linear} + ${model.info.kernels.attention}`,
     machine.cpu,
   ].join(' · ');
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
-      'font-family="Helvetica, Arial, sans-serif" font-size="14">',
-    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    label(24, 34, `Reranking with ${model.name}${model.synthetic ? ' (random weights)' : ''}`, {
-      size: 20,
-      weight: 'bold',
-    }),
-    label(24, 58, subtitle, { fill: MUTED }),
+  const heading = `Reranking with ${model.name}${model.synthetic ? ' (random weights)' : ''}`;
+  return chart(WIDTH, height, heading, subtitle, [
     ...latencyPanel(profile),
     ...throughputPanel(profile),
     ...legend(levels),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 function latencyPanel({ levels }: Profile): string[] {

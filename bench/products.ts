@@ -16,6 +16,7 @@ export async function measureProducts(reranker: Reranker): Promise<ProductRate |
   // The same model once more shares its weights.
   const libraries = runtimeLibraries(undefined);
   const engine = await nativeBinding().load({
+    pooling: null,
     folder: model,
     libraryPaths: libraries.paths,
     libraryRequired: false,

@@ -1,4 +1,4 @@
-import { type Spread, summarize } from '../lib/cli/statistics';
+import { type Spread, summarize } from '../lib/statistics';
 import type { BenchOptions } from './arguments';
 import type { Comparison, Side } from './compare';
 import type { LoadResult } from './load';

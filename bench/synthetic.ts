@@ -25,12 +25,16 @@ interface Tensor {
   mean: number;
 }
 
+/** What a model is for: an embedder has no head. */
+export type Task = 'reranker' | 'embedder';
+
 /**
  * The folder of a model of the named shape with random weights, written once and reused. It is complete when it has its
  * name, so several processes may ask for it at the same time.
  */
-export function syntheticModel(name: ShapeName, cacheFolder: string): string {
-  return writeOnce(join(cacheFolder, `${name}-${VERSION}`), (folder) => writeModel(SHAPES[name], folder));
+export function syntheticModel(name: ShapeName, cacheFolder: string, task: Task = 'reranker'): string {
+  const folder = join(cacheFolder, task === 'reranker' ? `${name}-${VERSION}` : `${name}-${task}-${VERSION}`);
+  return writeOnce(folder, (partial) => writeModel(SHAPES[name], task, partial));
 }
 
 /** Fills a folder under a temporary name and renames it when complete; a folder that is there is left alone. */
@@ -48,19 +52,20 @@ export function writeOnce(folder: string, fill: (folder: string) => void): strin
   return folder;
 }
 
-function writeModel(shape: Shape, folder: string): void {
+function writeModel(shape: Shape, task: Task, folder: string): void {
   const json = (name: string, content: object) => writeFileSync(join(folder, name), JSON.stringify(content));
   const { tokenizer, config } = tokenizerFiles(shape);
   json('tokenizer.json', tokenizer);
   json('tokenizer_config.json', config);
-  json('config.json', modelConfig(shape));
-  writeWeights(join(folder, 'model.safetensors'), shape);
+  json('config.json', modelConfig(shape, task));
+  writeWeights(join(folder, 'model.safetensors'), shape, tensorsOf(shape, task));
 }
 
-function modelConfig(shape: Shape): object {
+function modelConfig(shape: Shape, task: Task): object {
   const roberta = shape.modelType === 'xlm-roberta';
+  const suffix = task === 'reranker' ? 'ForSequenceClassification' : 'Model';
   return {
-    architectures: [roberta ? 'XLMRobertaForSequenceClassification' : 'BertForSequenceClassification'],
+    architectures: [`${roberta ? 'XLMRoberta' : 'Bert'}${suffix}`],
     model_type: shape.modelType,
     vocab_size: shape.vocabSize,
     hidden_size: shape.hiddenSize,
@@ -77,7 +82,7 @@ function modelConfig(shape: Shape): object {
   };
 }
 
-function tensorsOf(shape: Shape): Tensor[] {
+function tensorsOf(shape: Shape, task: Task): Tensor[] {
   const roberta = shape.modelType === 'xlm-roberta';
   const prefix = roberta ? 'roberta' : 'bert';
   const { hiddenSize, intermediateSize } = shape;
@@ -106,13 +111,13 @@ function tensorsOf(shape: Shape): Tensor[] {
     linear(`${layer}.output.dense`, hiddenSize, intermediateSize);
     norm(`${layer}.output.LayerNorm`);
   }
+  if (task === 'embedder') return tensors;
   linear(roberta ? 'classifier.dense' : 'bert.pooler.dense', hiddenSize, hiddenSize);
   linear(roberta ? 'classifier.out_proj' : 'classifier', 1, hiddenSize);
   return tensors;
 }
 
-function writeWeights(path: string, shape: Shape): void {
-  const tensors = tensorsOf(shape);
+function writeWeights(path: string, shape: Shape, tensors: readonly Tensor[]): void {
   const width = shape.weights === 'F32' ? 4 : 2;
   const header: Record<string, object> = {};
   let offset = 0;

@@ -1,7 +1,7 @@
 import type { Reranker } from '../lib';
 import { countTokens } from '../lib/cli/token-counts';
+import { randomNumbers } from '../lib/random';
 import type { Range } from './arguments';
-import { randomNumbers } from './random';
 import { WORDS } from './words';
 
 /** A query and its documents. */

@@ -124,7 +124,7 @@ function fill(pieces: readonly string[], size: number, spell: (text: string, i: 
   return [...all].slice(0, size);
 }
 
-function syllables(n: number): string {
+export function syllables(n: number): string {
   const consonants = 'bdfgklmnprstvz';
   const vowels = 'aeiou';
   let text = '';

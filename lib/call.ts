@@ -1,12 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { LONGEST_TIMER_MS } from './deadline';
 import type { NativeOutcome, NativeRequest } from './native/binding';
 import type { ScoringOptions } from './options';
 
 /** UTF-16 units copied to native memory in one turn of the event loop: about 0.2 ms. */
 const UNITS_PER_TURN = 256 * 1024;
-
-/** What a timer can wait at most, 24.8 days; a longer time would fire at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Hands the documents of a call to the engine, turn by turn of the event loop, and waits for the answer, for the
@@ -54,6 +52,15 @@ export async function answerOf(
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** Whether the call's time is over; throws the signal's reason where it was aborted. */
+export function isCallOver(
+  { timeoutMs = Number.POSITIVE_INFINITY, signal }: Pick<ScoringOptions, 'timeoutMs' | 'signal'>,
+  started: number,
+): boolean {
+  signal?.throwIfAborted();
+  return performance.now() - started >= timeoutMs;
 }
 
 function endOfTurn(documents: readonly string[], first: number): number {

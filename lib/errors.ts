@@ -15,6 +15,7 @@
  * - `ERR_INDEX_INVALID`: an index file is broken, or none of ours.
  * - `ERR_DATASET_INVALID`: a corpus, a run, queries or qrels cannot be read; the message names file and line.
  * - `ERR_MISSING_PACKAGE`: an optional package is not installed; the message has the command that installs it.
+ * - `ERR_ENDPOINT`: a model behind HTTP cannot be reached or refused a call; the message has the status and what to check.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
  */
@@ -33,6 +34,7 @@ export type ErrorCode =
   | 'ERR_INDEX_INVALID'
   | 'ERR_DATASET_INVALID'
   | 'ERR_MISSING_PACKAGE'
+  | 'ERR_ENDPOINT'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';
 

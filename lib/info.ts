@@ -1,8 +1,9 @@
+import type { Pooling } from './embedding/pooling-config';
 import type { NativeInfo } from './native/binding';
 import type { CpuLevel, Precision } from './options';
 
-/** What {@link Reranker.info} tells. */
-export interface RerankerInfo {
+/** What is known of every loaded model. */
+export interface EngineInfo {
   /** Folder the model was loaded from. */
   model: string;
   /** `model_type` of config.json, such as `'xlm-roberta'`. */
@@ -16,18 +17,12 @@ export interface RerankerInfo {
   layers: number;
   hiddenSize: number;
   heads: number;
-  /** Scores a pair gets; a reranker has 1. */
-  labels: number;
-  /** The most tokens of a pair, special tokens included. */
+  /** The most tokens of a pair, or of a text that is embedded, special tokens included. */
   maxLength: number;
-  /** What `scores: 'model'` does. */
-  activation: 'sigmoid' | 'identity';
   /** That runs, after `'auto'` was resolved; `'model'`: as the exported graph was written. */
   precision: Exclude<Precision, 'auto'> | 'model';
   threads: number;
   maxTokensPerChunk: number;
-  /** Path of the profile of `crossrank tune` that filled in options, or null where none did. */
-  profile: string | null;
   kernels: {
     /** Level of instruction sets that was chosen; see {@link LoadOptions.cpu}. */
     level: CpuLevel;
@@ -47,7 +42,31 @@ export interface RerankerInfo {
   onnxRuntime: { version: string; path: string };
 }
 
-export function describe(info: NativeInfo, loaded: boolean, profile: string | null): RerankerInfo {
+/** What {@link Reranker.info} tells. */
+export interface RerankerInfo extends EngineInfo {
+  /** Scores a pair gets; a reranker has 1. */
+  labels: number;
+  /** What `scores: 'model'` does. */
+  activation: 'sigmoid' | 'identity';
+  /** Path of the profile of `crossrank tune` that filled in options, or null where none did. */
+  profile: string | null;
+}
+
+/** What {@link Embedder.info} tells. */
+export interface EmbedderInfo extends EngineInfo {
+  /** Values of an embedding. */
+  dimension: number;
+  /** How the states of a text's tokens become one embedding; `'model'`: the exported graph does it. */
+  pooling: Pooling | 'model';
+  /** Whether embeddings have length 1. */
+  normalize: boolean;
+  /** What `kind` puts before each text; empty where nothing. */
+  prefixes: { query: string; document: string };
+  /** Where texts are cut unless a call says otherwise, in tokens. */
+  defaultMaxLength: number;
+}
+
+export function describe(info: NativeInfo, loaded: boolean): EngineInfo {
   return {
     model: info.folder,
     modelType: info.modelType,
@@ -57,13 +76,10 @@ export function describe(info: NativeInfo, loaded: boolean, profile: string | nu
     layers: info.layers,
     hiddenSize: info.hiddenSize,
     heads: info.heads,
-    labels: info.labels,
     maxLength: info.maxLength,
-    activation: info.activation,
     precision: info.packed ? info.precision : 'model',
     threads: info.threads,
     maxTokensPerChunk: info.maxTokensPerChunk,
-    profile: profile,
     kernels: {
       level: info.kernelLevel as CpuLevel,
       linear: info.linearKernel,

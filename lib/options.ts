@@ -1,4 +1,13 @@
-import { CrossrankError, invalidArgument } from './errors';
+import { invalidArgument } from './errors';
+import { checkLongDocuments, type LongDocuments, type WindowOptions } from './long-documents';
+import {
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkNames,
+  checkSignal,
+  checkTimeout,
+} from './option-checks';
 
 /**
  * Arithmetic of the matrix products and of attention. LayerNorm, softmax and the classifier head are fp32 in all.
@@ -108,6 +117,9 @@ export interface LoadOptions {
   cache?: false | CacheOptions;
 }
 
+/** Load options of every model, whatever it is loaded for. */
+export type EngineOptions = Omit<LoadOptions, 'verify' | 'profile'>;
+
 /** Options shared by {@link Reranker.rerank} and {@link Reranker.predict}. */
 export interface ScoringOptions {
   /**
@@ -163,6 +175,16 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
   /** Whether results carry the document itself. @defaultValue `true` */
   returnDocuments?: boolean;
   /**
+   * What becomes of a document that is longer than `maxLength` and the query leave room for; one that is not gets the
+   * same score in all three. `'truncate'`: what does not fit is not seen, as `truncate` says. `'window'`: it is cut into
+   * windows of its tokens, and `'chunk'`: into chunks at the ends of paragraphs and sentences; all are scored, the best
+   * score is the document's, and the result's `span` tells where it is.
+   * @defaultValue `'truncate'`
+   */
+  longDocuments?: LongDocuments;
+  /** How windows are cut; only with `longDocuments: 'window'`. */
+  window?: WindowOptions;
+  /**
    * What the call gets when `timeoutMs` passes before all documents are scored. `'error'`: `ERR_TIMEOUT`. `'partial'`:
    * what was scored, best first, and then the rest in input order. `'inputOrder'`: the documents in input order. The
    * response of the latter two is `degraded`; a document that was not scored has the score NaN, and is left out where
@@ -183,7 +205,8 @@ const MAX_NICE = 19;
 /** A year: what is longer is never. */
 const MAX_IDLE_MS = 365 * 24 * 3600 * 1000;
 
-const LOAD_OPTIONS = [
+/** Of every model, whatever it is loaded for. */
+export const ENGINE_OPTIONS = [
   'precision',
   'cpu',
   'threads',
@@ -193,17 +216,31 @@ const LOAD_OPTIONS = [
   'memoryBudget',
   'onnxRuntimePath',
   'specialTokens',
-  'verify',
-  'profile',
   'maxQueuedTokens',
   'cache',
 ];
+const LOAD_OPTIONS = [...ENGINE_OPTIONS, 'verify', 'profile'];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
 const SCORING_OPTIONS = ['maxLength', 'truncate', 'scores', 'timeoutMs', 'signal', 'priority', 'cache'];
-const RERANK_OPTIONS = [...SCORING_OPTIONS, 'topK', 'minScore', 'text', 'returnDocuments', 'onTimeout'];
+const RERANK_OPTIONS = [
+  ...SCORING_OPTIONS,
+  'topK',
+  'minScore',
+  'text',
+  'returnDocuments',
+  'onTimeout',
+  'longDocuments',
+  'window',
+];
 
 export function checkLoadOptions(options: LoadOptions): void {
   checkNames(options, LOAD_OPTIONS);
+  checkEngineOptions(options);
+  checkBoolean('verify', options.verify);
+  checkBoolean('profile', options.profile);
+}
+
+export function checkEngineOptions(options: EngineOptions): void {
   checkChoice('precision', options.precision, PRECISIONS);
   checkChoice('cpu', options.cpu, CPU_LEVELS);
   checkInteger('threads', options.threads, 1, MAX_THREADS);
@@ -215,8 +252,6 @@ export function checkLoadOptions(options: LoadOptions): void {
     throw invalidArgument('onnxRuntimePath', 'a path', options.onnxRuntimePath);
   }
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
-  checkBoolean('verify', options.verify);
-  checkBoolean('profile', options.profile);
   checkInteger('maxQueuedTokens', options.maxQueuedTokens, 1, Number.MAX_SAFE_INTEGER);
   checkCache(options.cache);
 }
@@ -239,6 +274,15 @@ export function checkScoringOptions(options: ScoringOptions, limits: { min: numb
 export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: number; max: number }): void {
   checkNames(options, RERANK_OPTIONS);
   checkScoring(options, limits);
+  checkRanking(options);
+  checkBoolean('returnDocuments', options.returnDocuments);
+  checkLongDocuments(options.longDocuments, options.window, limits.max);
+}
+
+/** What a ranking returns, and when; of any ranker. */
+export function checkRanking<T>(
+  options: Pick<RerankOptions<T>, 'topK' | 'minScore' | 'text' | 'onTimeout'>,
+): void {
   if (options.topK !== undefined && !(Number.isInteger(options.topK) && options.topK > 0)) {
     throw invalidArgument('topK', 'a positive integer', options.topK);
   }
@@ -251,7 +295,6 @@ export function checkRerankOptions<T>(options: RerankOptions<T>, limits: { min: 
   if (options.text !== undefined && typeof options.text !== 'string' && typeof options.text !== 'function') {
     throw invalidArgument('text', 'the name of a field or a function', options.text);
   }
-  checkBoolean('returnDocuments', options.returnDocuments);
   checkChoice('onTimeout', options.onTimeout, ['error', 'partial', 'inputOrder'] as const);
 }
 
@@ -259,43 +302,13 @@ function checkScoring(options: ScoringOptions, limits: { min: number; max: numbe
   checkInteger('maxLength', options.maxLength, limits.min, limits.max);
   checkChoice('truncate', options.truncate, ['longest_first', 'document'] as const);
   checkChoice('scores', options.scores, ['model', 'raw', 'sigmoid'] as const);
-  const { timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
-    throw invalidArgument('timeoutMs', 'a positive number of milliseconds', timeoutMs);
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalidArgument('signal', 'an AbortSignal', signal);
-  }
-  checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
+  checkCall(options);
   checkBoolean('cache', options.cache);
 }
 
-function checkNames(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument('options', 'an object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) {
-      throw new CrossrankError(
-        'ERR_INVALID_ARGUMENT',
-        `Unknown option ${JSON.stringify(name)}; known are ${known.join(', ')}`,
-      );
-    }
-  }
-}
-
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || choices.includes(value as string)) return;
-  throw invalidArgument(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') throw invalidArgument(name, 'a boolean', value);
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-    throw invalidArgument(name, `an integer from ${min} to ${max}`, value);
-  }
+/** When a call ends, and what goes before it; of any call. */
+export function checkCall(options: Pick<ScoringOptions, 'timeoutMs' | 'signal' | 'priority'>): void {
+  checkTimeout(options.timeoutMs);
+  checkSignal(options.signal);
+  checkChoice('priority', options.priority, ['interactive', 'bulk'] as const);
 }

@@ -1,18 +1,12 @@
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { answerOf } from './call';
+import { resolve } from 'node:path';
+import { isCallOver } from './call';
+import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
+import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type RerankerInfo } from './info';
-import {
-  type NativeEngine,
-  type NativeInfo,
-  type NativeOutcome,
-  type NativeRequestOptions,
-  nativeBinding,
-  runtimeLibraries,
-} from './native/binding';
-import { packageRoot } from './native/load';
+import { nativeWindows } from './long-documents';
+import type { NativeOutcome } from './native/binding';
 import {
   checkLoadOptions,
   checkRerankOptions,
@@ -23,21 +17,12 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-import {
-  emptyOutcome,
-  type RankedDocument,
-  type RankedIndex,
-  type RerankResponse,
-  toResults,
-} from './response';
+import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
-import { CallTimes, type RerankerStats } from './telemetry/stats';
-import { usableProcessors } from './threads';
+import type { RerankerStats } from './telemetry/stats';
+import type { Tokens } from './tokenize';
 
 const DEFAULT_MODEL = 'crossrank-mini';
-const DEFAULT_MAX_LENGTH = 512;
-const DEFAULT_CACHE_BYTES = 32 * 1024 * 1024;
-const DEFAULT_CACHE_TTL_MS = 3_600_000;
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -46,18 +31,12 @@ const DEFAULT_CACHE_TTL_MS = 3_600_000;
  * else is scored: the same pair gives the same bits, alone or in any batch.
  */
 export class Reranker {
-  readonly #engine: NativeEngine;
-  readonly #info: NativeInfo;
+  readonly #engine: Engine;
   readonly #profile: string | null;
-  readonly #hasCache: boolean;
-  readonly #times = new CallTimes();
-  #disposed: Promise<void> | undefined;
 
-  private constructor(engine: NativeEngine, profile: string | null, hasCache: boolean) {
+  private constructor(engine: Engine, profile: string | null) {
     this.#engine = engine;
     this.#profile = profile;
-    this.#hasCache = hasCache;
-    this.#info = engine.info();
   }
 
   /**
@@ -73,7 +52,7 @@ export class Reranker {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? defaultModelFolder() : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
     return traceLoad(folder, () => Reranker.#load(folder, options));
   }
 
@@ -91,25 +70,7 @@ export class Reranker {
   }
 
   static async #open(folder: string, options: LoadOptions, profile: string | null): Promise<Reranker> {
-    const libraries = runtimeLibraries(options.onnxRuntimePath);
-    const cache = options.cache ?? {};
-    const engine = await nativeBinding().load({
-      folder,
-      libraryPaths: libraries.paths,
-      libraryRequired: libraries.required,
-      literalSpecialTokens: options.specialTokens === 'text',
-      precision: options.precision ?? 'auto',
-      cpu: options.cpu ?? '',
-      threads: options.threads ?? usableProcessors(),
-      maxTokensPerChunk: options.maxTokensPerChunk ?? 0,
-      maxQueuedTokens: options.maxQueuedTokens ?? 0,
-      cacheBytes: cache === false ? 0 : (cache.maxBytes ?? DEFAULT_CACHE_BYTES),
-      cacheTtlMs: cache === false ? 0 : (cache.ttlMs ?? DEFAULT_CACHE_TTL_MS),
-      nice: options.nice ?? 0,
-      idleUnloadMs: options.idleUnloadMs ?? null,
-      memoryBudget: options.memoryBudget ?? null,
-    });
-    return new Reranker(engine, profile, cache !== false);
+    return new Reranker(await Engine.open(folder, options, null), profile);
   }
 
   /**
@@ -141,10 +102,10 @@ export class Reranker {
     options.signal?.throwIfAborted();
     const texts = textsOf(documents, options.text);
     const kept = options.returnDocuments === false ? undefined : documents.slice(); // callers may change theirs meanwhile
-    if (this.#info.labels !== 1) {
+    if (this.#engine.info.labels !== 1) {
       throw new CrossrankError(
         'ERR_MODEL_UNSUPPORTED',
-        `the model has ${this.#info.labels} labels, and a ranking needs one score a pair; use predict()`,
+        `the model has ${this.#engine.info.labels} labels, and a ranking needs one score a pair; use predict()`,
       );
     }
     const ranking = {
@@ -152,15 +113,23 @@ export class Reranker {
       topK: options.topK ?? Number.POSITIVE_INFINITY,
       minScore: options.minScore ?? Number.NEGATIVE_INFINITY,
       onTimeout: options.timeoutMs === undefined ? 'error' : (options.onTimeout ?? 'error'),
+      windows: options.longDocuments === 'window' ? nativeWindows(options.window) : null,
     } as const;
     return this.#traced('rerank', texts.length, options, async () => {
-      const outcome = await this.#run([query], texts, undefined, options, ranking, started);
-      const { degraded, scored, pairs, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const run = (documents: readonly string[], how: Ranking) =>
+        this.#run([query], documents, undefined, options, how, started);
+      const room = this.#maxTokens(options) - this.#engine.info.specialTokens;
+      const isOver = () => isCallOver(options, started);
+      const outcome =
+        options.longDocuments === 'chunk'
+          ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
+          : await run(texts, ranking);
+      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
-        usage: { pairs, cached, tokens },
+        usage: { pairs, windows, cached, tokens },
         timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
       };
     });
@@ -203,16 +172,20 @@ export class Reranker {
       queryOf[i] = index;
       documents[i] = document;
     }
-    const unranked = {
-      rank: false,
-      topK: Number.POSITIVE_INFINITY,
-      minScore: Number.NEGATIVE_INFINITY,
-      onTimeout: 'error',
-    } as const;
     return this.#traced('predict', pairs.length, options, async () => {
-      const outcome = await this.#run([...queries.keys()], documents, queryOf, options, unranked, started);
+      const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
       return outcome.scores;
     });
+  }
+
+  /**
+   * The tokens of texts as the model's tokenizer makes them, without the special tokens around them, and where each lies
+   * in its text. Runs on a thread of its own.
+   * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_CLOSED`, or the codes of {@link Reranker.load} where
+   * the model has to be loaded again
+   */
+  tokenize(texts: readonly string[]): Promise<Tokens[]> {
+    return this.#engine.tokenize(texts);
   }
 
   /**
@@ -226,12 +199,14 @@ export class Reranker {
 
   /** What is loaded and how it runs. */
   info(): RerankerInfo {
-    return describe(this.#info, this.#engine.isLoaded(), this.#profile);
+    const { labels, activation } = this.#engine.info;
+    const engine = describe(this.#engine.info, this.#engine.isLoaded());
+    return { ...engine, labels, activation, profile: this.#profile };
   }
 
   /** What has been done so far, what waits, and how long calls of the last minutes took. */
   stats(): RerankerStats {
-    return { ...this.#engine.stats(), latencyMs: this.#times.summary() };
+    return this.#engine.stats();
   }
 
   /**
@@ -240,8 +215,7 @@ export class Reranker {
    * @returns when all of its native work has ended; calling it again returns the same promise
    */
   dispose(): Promise<void> {
-    this.#disposed ??= this.#engine.dispose();
-    return this.#disposed;
+    return this.#engine.dispose();
   }
 
   /** `await using reranker = await Reranker.load()` */
@@ -250,7 +224,11 @@ export class Reranker {
   }
 
   #lengthLimits(): { min: number; max: number } {
-    return { min: this.#info.specialTokens + 2, max: this.#info.maxLength };
+    return { min: this.#engine.info.specialTokens + 2, max: this.#engine.info.maxLength };
+  }
+
+  #maxTokens(options: ScoringOptions): number {
+    return options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#engine.info.maxLength);
   }
 
   #traced<R>(
@@ -259,7 +237,7 @@ export class Reranker {
     { priority = 'interactive' }: ScoringOptions,
     run: () => Promise<R>,
   ): Promise<R> {
-    return traceCall(() => ({ method, model: this.#info.folder, pairs, priority }), run);
+    return traceCall(() => ({ method, model: this.#engine.info.folder, pairs, priority }), run);
   }
 
   async #run(
@@ -267,35 +245,17 @@ export class Reranker {
     documents: readonly string[],
     queryOf: Uint32Array | undefined,
     options: ScoringOptions,
-    ranking: Pick<NativeRequestOptions, 'rank' | 'topK' | 'minScore' | 'onTimeout'>,
+    ranking: Ranking,
     started: number,
   ): Promise<NativeOutcome> {
-    if (this.#disposed !== undefined)
-      throw new CrossrankError('ERR_CLOSED', 'the reranker has been disposed');
-    if (documents.length === 0) return emptyOutcome();
+    const { activation } = this.#engine.info;
     const scale = options.scores ?? 'model';
-    const { Request } = nativeBinding();
-    const request = new Request(this.#engine, queries, {
-      maxTokens: options.maxLength ?? Math.min(DEFAULT_MAX_LENGTH, this.#info.maxLength),
+    const request = {
+      maxTokens: this.#maxTokens(options),
       truncateDocument: options.truncate === 'document',
-      sigmoid: scale === 'sigmoid' || (scale === 'model' && this.#info.activation === 'sigmoid'),
-      bulk: options.priority === 'bulk',
-      share: this.#hasCache && options.cache !== false,
+      sigmoid: scale === 'sigmoid' || (scale === 'model' && activation === 'sigmoid'),
       ...ranking,
-    });
-    const outcome = await answerOf(request, documents, queryOf, options, started);
-    this.#times.record(outcome, performance.now() - started);
-    return outcome;
+    };
+    return this.#engine.run({ queries, documents, queryOf }, options, request, started);
   }
-}
-
-function defaultModelFolder(): string {
-  const folder = join(packageRoot(), 'models', DEFAULT_MODEL);
-  if (!existsSync(folder)) {
-    throw new CrossrankError(
-      'ERR_MODEL_NOT_FOUND',
-      `the embedded model is missing at ${folder}; reinstall crossrank`,
-    );
-  }
-  return folder;
 }

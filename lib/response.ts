@@ -6,10 +6,26 @@ export interface RankedIndex {
   index: number;
   /** On the scale that the option `scores` asks for. */
   score: number;
-  /** Whether the pair was longer than `maxLength` and the model saw only part of it. */
+  /** Whether the model saw only part of the pair: it was longer than `maxLength`, or not all windows were scored. */
   truncated: boolean;
   /** Tokens of query and document that the model did not see. */
   tokensLost: number;
+  /**
+   * With `longDocuments: 'window'` or `'chunk'`: windows or chunks of the document that were scored. The score is that of
+   * the best of them.
+   */
+  windows?: number;
+  /**
+   * With these, of a document that was scored: where the best one lies in the document's text, so that
+   * `text.slice(start, end)` is what the model saw of it. In UTF-16 code units, as JavaScript counts.
+   */
+  span?: TextSpan;
+}
+
+/** A stretch of a text: `text.slice(start, end)`. */
+export interface TextSpan {
+  start: number;
+  end: number;
 }
 
 /** A document's place in the answer to {@link Reranker.rerank}. */
@@ -32,7 +48,9 @@ export interface RerankResponse<R> {
   usage: {
     /** (query, document) pairs of the call. */
     pairs: number;
-    /** Of the scored pairs, those whose score was there already, or was computed for the same pair of this or another call. */
+    /** Windows or chunks of documents that were scored; one a scored pair unless `longDocuments` asks for them. */
+    windows: number;
+    /** Of these, those whose score was there already, or was computed for the same pair of this or another call. */
     cached: number;
     /** Tokens computed for this call, special tokens included. */
     tokens: number;
@@ -58,6 +76,7 @@ export function emptyOutcome(): NativeOutcome {
     tokensLost: new Uint32Array(0),
     pairs: 0,
     scored: 0,
+    windows: 0,
     cached: 0,
     degraded: false,
     tokens: 0,
@@ -75,7 +94,19 @@ export function toResults<T>(
   const { indexes = [], scores, tokensLost = [] } = outcome;
   return Array.from(indexes, (index, rank) => {
     const lost = tokensLost[rank] as number;
-    const place = { index, score: scores[rank] as number, truncated: lost > 0, tokensLost: lost };
+    const place: RankedIndex = {
+      index,
+      score: scores[rank] as number,
+      truncated: lost > 0,
+      tokensLost: lost,
+    };
+    const { windowsOf, starts, ends } = outcome;
+    if (windowsOf !== undefined) {
+      place.windows = windowsOf[rank];
+      if (!Number.isNaN(place.score)) {
+        place.span = { start: starts?.[rank] as number, end: ends?.[rank] as number };
+      }
+    }
     return documents === undefined ? place : { ...place, document: documents[index] as T };
   });
 }

@@ -87,7 +87,7 @@ function typeScript() {
   return {
     title: 'compiling TypeScript',
     stamp: inRoot('dist', '.crossrank-stamp'),
-    current: hashSources(['lib', 'bench', 'test', 'tsconfig.json', 'package-lock.json']),
+    current: hashSources(['lib', 'bench', 'test', 'examples', 'tsconfig.json', 'package-lock.json']),
     exists: [inRoot('dist', 'lib', 'index.js')],
     async work() {
       fs.rmSync(next, { recursive: true, force: true });

@@ -24,6 +24,8 @@ async function expectRefused(call: Promise<unknown>, message: string | RegExp): 
   expect((await model.rerank('q', ['d'])).results).toHaveLength(1);
 }
 
+const WINDOW = { longDocuments: 'window' };
+
 test.each<[string, Wrong[], string | RegExp]>([
   ['a query that is no string', [42, ['d']], 'Expected a string for query but received 42 of type number'],
   ['no query', [undefined, ['d']], 'Expected a string for query but received undefined'],
@@ -80,6 +82,31 @@ test.each<[string, Wrong[], string | RegExp]>([
   ],
   ['an unknown onTimeout', ['q', ['d'], { onTimeout: 'ignore' }], "'error', 'partial', 'inputOrder'"],
   ['an unknown priority', ['q', ['d'], { priority: 'high' }], "'interactive', 'bulk'"],
+  [
+    'an unknown way with long documents',
+    ['q', ['d'], { longDocuments: 'windows' }],
+    "'truncate', 'window', 'chunk' for longDocuments",
+  ],
+  [
+    'window options without windows',
+    ['q', ['d'], { longDocuments: 'chunk', window: { tokens: 50 } }],
+    "has no effect with longDocuments: 'chunk'",
+  ],
+  ['windows that are a number', ['q', ['d'], { ...WINDOW, window: 400 }], 'an object for window'],
+  ['an unknown window option', ['q', ['d'], { ...WINDOW, window: { size: 9 } }], 'Unknown option "size"'],
+  ['windows of 0 tokens', ['q', ['d'], { ...WINDOW, window: { tokens: 0 } }], 'window.tokens'],
+  ['windows beyond the model', ['q', ['d'], { ...WINDOW, window: { tokens: 129 } }], 'from 1 to 128'],
+  [
+    'a stride that leaves gaps',
+    ['q', ['d'], { ...WINDOW, window: { tokens: 50, stride: 51 } }],
+    'an integer from 1 to 50 for window.stride',
+  ],
+  ['no window at all', ['q', ['d'], { ...WINDOW, window: { maxWindows: 0 } }], 'window.maxWindows'],
+  [
+    'a stopScore that is NaN',
+    ['q', ['d'], { ...WINDOW, window: { stopScore: Number.NaN } }],
+    'a number for window.stopScore',
+  ],
   [
     'cache of a call that is no boolean',
     ['q', ['d'], { cache: { ttlMs: 5 } }],

@@ -6,8 +6,8 @@ import { syntheticModel } from '../bench/synthetic';
 import { makeTexts } from '../bench/texts';
 import { tokenizerFiles } from '../bench/vocabulary';
 import { Reranker } from '../lib';
-import { median, percentile, spreadOf } from '../lib/cli/statistics';
 import { countTokens } from '../lib/cli/token-counts';
+import { median, percentile, spreadOf } from '../lib/statistics';
 import { expectWellFormed, runScript } from './support/bench';
 import { temporaryFolder } from './support/models';
 

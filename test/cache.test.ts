@@ -11,7 +11,7 @@ test('the same call again is answered from the cache, with the same bits', async
   const first = await model.rerank(QUERY, DOCUMENTS, { maxLength: 32 });
   expect(first.usage).toMatchObject({ pairs: 12, cached: 0 });
   const second = await model.rerank(QUERY, DOCUMENTS, { maxLength: 32 });
-  expect(second.usage).toEqual({ pairs: 12, cached: 12, tokens: 0 });
+  expect(second.usage).toEqual({ pairs: 12, windows: 12, cached: 12, tokens: 0 });
   expect(second).toMatchObject({ scored: 12, degraded: false });
   expect(second.results).toEqual(first.results); // truncated and tokensLost too
   expect(first.results.some(({ truncated }) => truncated)).toBe(true);

@@ -30,8 +30,8 @@ test('the command that package.json names is what these tests run, and starts wi
 });
 
 test.each<[string, string[], RegExp]>([
-  ['no command', [], /no command: expected verify or tune/],
-  ['an unknown command', ['tuna'], /unknown command "tuna": expected verify or tune/],
+  ['no command', [], /no command: expected verify, tune or eval/],
+  ['an unknown command', ['tuna'], /unknown command "tuna": expected verify, tune or eval/],
   ['an unknown option', ['verify', '--precison', 'int8'], /unknown option --precison; known are --precision/],
   [
     'an unknown precision',

@@ -94,7 +94,7 @@ test('returnDocuments false leaves the documents out', async () => {
 test('no documents give no results', async () => {
   const response = await model.rerank(QUERY, []);
   expect(response.results).toEqual([]);
-  expect(response.usage).toEqual({ pairs: 0, cached: 0, tokens: 0 });
+  expect(response.usage).toEqual({ pairs: 0, windows: 0, cached: 0, tokens: 0 });
   expect(response).toMatchObject({ degraded: false, scored: 0 });
   expect(await model.predict([])).toEqual(new Float32Array(0));
 });

@@ -92,7 +92,7 @@ describe('the check of the soak finds', () => {
     results: RankedIndex[],
     more: Partial<RerankResponse<RankedIndex>> = {},
   ): RerankResponse<RankedIndex> => ({
-    ...{ results, degraded: false, scored: 3, usage: { pairs: 3, cached: 0, tokens: 30 } },
+    ...{ results, degraded: false, scored: 3, usage: { pairs: 3, windows: 3, cached: 0, tokens: 30 } },
     ...{ timings: { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs: 0 } },
     ...more,
   });

@@ -1,4 +1,16 @@
-import { escapeText, FAINT, INK, label, line, MUTED, niceScale, plain, round, short } from '../svg';
+import {
+  chart,
+  escapeText,
+  FAINT,
+  label,
+  line,
+  MUTED,
+  niceScale,
+  plain,
+  round,
+  short,
+  whisker,
+} from '../../lib/plot/svg';
 import { PRECISIONS } from './arguments';
 import { PEERS } from './contenders';
 import type { Measured, PeersResult } from './result';
@@ -49,20 +61,13 @@ export function peersChart(result: PeersResult): string {
     result.date.slice(0, 10),
   ].join(' · ');
   const title = `Reranking with ${model.name}${model.synthetic ? ' (random weights)' : ''}`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
-      'font-family="Helvetica, Arial, sans-serif" font-size="14">',
-    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    label(24, 34, title, { size: 20, weight: 'bold' }),
-    label(24, 58, subtitle, { fill: MUTED }),
+  return chart(WIDTH, height, title, subtitle, [
     ...grid,
     ...body,
     label((LEFT + RIGHT) / 2, y + 46, 'pairs a second: median, and slowest to fastest round', {
       anchor: 'middle',
     }),
-    '</svg>',
-    '',
-  ].join('\n');
+  ]);
 }
 
 function byPeer(a: Measured, b: Measured): number {
@@ -82,9 +87,7 @@ function bar(
     label(LEFT - 12, middle + 5, name, { anchor: 'end', weight: peer === 'crossrank' ? 'bold' : 'normal' }),
     `<rect x="${LEFT}" y="${y}" width="${round(x(median) - LEFT)}" height="${BAR}" fill="${color}">` +
       `<title>${escapeText(how)}</title></rect>`,
-    line(x(min), middle, x(max), middle, INK, 1.5),
-    line(x(min), middle - 5, x(min), middle + 5, INK, 1.5),
-    line(x(max), middle - 5, x(max), middle + 5, INK, 1.5),
+    whisker(x(min), middle, x(max), middle),
     label(x(max) + 8, middle + 5, short(median), { weight: 'bold' }),
   ];
 }

@@ -1,4 +1,4 @@
-import { percentile, type Spread, spreadOf } from '../../lib/cli/statistics';
+import { percentile, type Spread, spreadOf } from '../../lib/statistics';
 import type { Machine } from '../machine';
 import type { Agreement } from './agreement';
 import type { PrecisionClass } from './arguments';

@@ -1,6 +1,6 @@
 import type { Reranker, RerankerStats } from '../../lib';
-import { median } from '../../lib/cli/statistics';
-import { randomNumbers } from '../random';
+import { randomNumbers } from '../../lib/random';
+import { median } from '../../lib/statistics';
 import { makeTexts, type TextSet } from '../texts';
 import { DOCUMENTS, loadModel, type Settings, type Show, USUAL_LENGTH } from './scenario';
 

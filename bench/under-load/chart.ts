@@ -1,6 +1,6 @@
-import { median } from '../../lib/cli/statistics';
-import { axisName, gridLine, type Panel, steps, tickBelow, title } from '../panel';
-import { colorOf, INK, label, line, MUTED, niceScale, plain, round, short } from '../svg';
+import { axisName, gridLine, type Panel, steps, tickBelow, title } from '../../lib/plot/panel';
+import { chart, colorOf, INK, label, line, MUTED, niceScale, plain, round, short } from '../../lib/plot/svg';
+import { median } from '../../lib/statistics';
 import type { Responsive } from './responsive';
 import type { UnderLoadResult } from './result';
 import type { Soak } from './soak';
@@ -31,19 +31,8 @@ export function underLoadChart(result: UnderLoadResult): string {
     `${machine.cpu}, ${machine.usableProcessors} processors`,
     result.date.slice(0, 10),
   ].join(' · ');
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" ` +
-      'font-family="Helvetica, Arial, sans-serif" font-size="14">',
-    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
-    label(24, 34, `Under load: ${model.name}${model.synthetic ? ' (random weights)' : ''}`, {
-      size: 20,
-      weight: 'bold',
-    }),
-    label(24, 58, subtitle, { fill: MUTED }),
-    ...body,
-    '</svg>',
-    '',
-  ].join('\n');
+  const heading = `Under load: ${model.name}${model.synthetic ? ' (random weights)' : ''}`;
+  return chart(WIDTH, height, heading, subtitle, body);
 }
 
 /** The distribution of the same requests on the idle engine and beside bulk work, and of what they are allowed. */

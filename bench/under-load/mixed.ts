@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Reranker } from '../../lib';
-import { type Spread, spreadOf } from '../../lib/cli/statistics';
 import { countTokens } from '../../lib/cli/token-counts';
+import { type Spread, spreadOf } from '../../lib/statistics';
 import { exportModel } from '../models';
 import { makeTexts, type TextSet } from '../texts';
 import { inTurns } from '../turns';

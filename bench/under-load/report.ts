@@ -1,4 +1,4 @@
-import { median, percentile, type Spread, spreadOf } from '../../lib/cli/statistics';
+import { median, percentile, type Spread, spreadOf } from '../../lib/statistics';
 import type { Aborts } from './cancel';
 import type { Responsive } from './responsive';
 import type { UnderLoadResult } from './result';

@@ -1,4 +1,4 @@
-import { randomNumbers } from '../random';
+import { randomNumbers } from '../../lib/random';
 import type { TextSet } from '../texts';
 
 /** What is done to a request of the soak. */

@@ -1,4 +1,4 @@
-import { type Spread, spreadOf } from '../../lib/cli/statistics';
+import { type Spread, spreadOf } from '../../lib/statistics';
 import { makeTexts, type TextSet } from '../texts';
 import { inTurns } from '../turns';
 import { CALLERS, DOCUMENTS, loadModel, type Settings, type Show, USUAL_LENGTH } from './scenario';

@@ -1,6 +1,6 @@
 import type { RunningPrecision } from '../precision/scorer';
 import type { Reranker } from '../reranker';
-import { type Spread, spreadOf } from './statistics';
+import { type Spread, spreadOf } from '../statistics';
 import type { Workload } from './workload';
 
 export interface Combination {

@@ -1,7 +1,9 @@
 import { isMainThread } from 'node:worker_threads';
+import type { Pooling } from '../embedding/pooling-config';
 import { CrossrankError, type ErrorCode, type QueueDepth } from '../errors';
 import type { OnTimeout, Precision } from '../options';
 import type { EngineStats } from '../telemetry/stats';
+import type { Tokens } from '../tokenize';
 import { loadAddon, onnxRuntimeCandidates } from './load';
 
 /** What `native/addon` exports. Arguments are not checked again there: `lib/` has done so. */
@@ -20,8 +22,16 @@ export interface NativeBinding {
   FileLock: new () => NativeFileLock;
 }
 
+/** How an embedder makes one vector of a text's tokens. */
+export interface NativePooling {
+  pooling: Pooling;
+  normalize: boolean;
+}
+
 export interface NativeLoadOptions {
   folder: string;
+  /** null: a reranker */
+  pooling: NativePooling | null;
   libraryPaths: readonly string[];
   libraryRequired: boolean;
   literalSpecialTokens: boolean;
@@ -54,11 +64,14 @@ export interface NativeInfo {
   hiddenSize: number;
   intermediateSize: number;
   heads: number;
+  /** Scores of a pair; of an embedder, values of an embedding. */
   labels: number;
   vocabSize: number;
   maxLength: number;
   specialTokens: number;
   activation: 'sigmoid' | 'identity';
+  /** An exported embedder whose graph pools. */
+  poolsItself: boolean;
   threads: number;
   maxTokensPerChunk: number;
   precision: Exclude<Precision, 'auto'>;
@@ -77,6 +90,8 @@ export interface NativeEngine {
   /** Whether the model is in memory; not after dispose. */
   isLoaded(): boolean;
   warmUp(): Promise<void>;
+  /** On a thread of its own; loads the model where it is not in memory. */
+  tokenize(texts: readonly string[]): Promise<Tokens[]>;
   /**
    * Multiply-adds a second of matrices of the model's sizes and precision, and nothing else, on as many threads as the
    * model has: what the bench compares the whole with.
@@ -85,9 +100,20 @@ export interface NativeEngine {
   dispose(): Promise<void>;
 }
 
+export interface NativeWindows {
+  tokens: number;
+  stride: number;
+  /** null: all */
+  maxWindows: number | null;
+  /** null: none stops */
+  stopScore: number | null;
+}
+
 export interface NativeRequestOptions {
   maxTokens: number;
   truncateDocument: boolean;
+  /** null: what is too long is truncated */
+  windows: NativeWindows | null;
   sigmoid: boolean;
   bulk: boolean;
   onTimeout: OnTimeout;
@@ -104,9 +130,15 @@ export interface NativeOutcome {
   /** Best first, or `[pairs, labels]` in input order when `rank` is false. */
   scores: Float32Array;
   tokensLost?: Uint32Array;
+  /** Of each ranked document, where there are `windows`: how many were scored, and where the best one lies. */
+  windowsOf?: Uint32Array;
+  starts?: Uint32Array;
+  ends?: Uint32Array;
   pairs: number;
   /** Of the pairs; the others' scores are NaN. */
   scored: number;
+  /** Scored: as many as pairs, but where documents were cut. */
+  windows: number;
   cached: number;
   degraded: boolean;
   tokens: number;
@@ -116,7 +148,7 @@ export interface NativeOutcome {
 }
 
 export interface NativeRequest {
-  /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0. */
+  /** Copies `documents[first .. end)`, each paired with `queries[queryOf[i]]`, or with query 0 where there is one. */
   addDocuments(documents: readonly string[], first: number, end: number, queryOf?: Uint32Array): void;
   /** Rejects with ERR_ABORTED, a code of the addon's alone, when it was cancelled without a time-out. */
   run(): Promise<NativeOutcome>;

@@ -1,5 +1,7 @@
+import { types } from 'node:util';
 import { CrossrankError, invalidArgument } from '../errors';
-import { isMetadataValue } from './filter';
+import { checkNames, checkSignal } from '../option-checks';
+import { isMetadataValue, isPlainObject } from './filter';
 import type { EmbeddedDocument, EmbeddingSpace, QueryOptions, StoredDocument } from './types';
 
 /**
@@ -38,10 +40,9 @@ export function checkDocument(
   if (metadata !== undefined) checkMetadata(metadata, `${name}[${i}].metadata`);
 }
 
-function checkMetadata(metadata: unknown, name: string): void {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
-    throw invalidArgument(name, 'an object', metadata);
-  }
+/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
+export function checkMetadata(metadata: unknown, name: string): void {
+  if (!isPlainObject(metadata)) throw invalidArgument(name, 'a plain object', metadata);
   for (const [key, value] of Object.entries(metadata)) {
     if (key === '' || key.startsWith('$')) {
       throw invalidArgument(name, 'field names that are not empty and do not start with $', key);
@@ -62,7 +63,7 @@ export function checkEmbedded(documents: readonly EmbeddedDocument[], space: Emb
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`: no Float32Array, another dimension, not finite */
 export function checkVector(vector: unknown, space: EmbeddingSpace, name = 'vector'): void {
-  if (!(vector instanceof Float32Array)) throw invalidArgument(name, 'a Float32Array', vector);
+  if (!types.isFloat32Array(vector)) throw invalidArgument(name, 'a Float32Array', vector);
   if (vector.length !== space.dimension) {
     throw new CrossrankError(
       'ERR_INVALID_ARGUMENT',
@@ -86,18 +87,20 @@ export function checkTopK(topK: unknown, name = 'topK'): asserts topK is number 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`; with the signal's reason where it is aborted already */
 export function checkQuery(vector: unknown, space: EmbeddingSpace, options: QueryOptions): void {
   checkVector(vector, space);
-  checkTopK(options?.topK);
+  checkNames(options, ['topK', 'filter', 'signal']);
+  checkTopK(options.topK);
+  checkSignal(options.signal);
   options.signal?.throwIfAborted();
 }
 
 /** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
 export function checkIds(ids: unknown): asserts ids is readonly string[] {
   if (!Array.isArray(ids)) throw invalidArgument('ids', 'an array of strings', ids);
-  ids.forEach((id, i) => {
+  for (const [i, id] of ids.entries()) {
     if (typeof id !== 'string' || id === '') {
       throw invalidArgument(`ids[${i}]`, 'a string that is not empty', id);
     }
-  });
+  }
 }
 
 /** @throws {@link CrossrankError} with `ERR_STORE_MISMATCH`, which names both */

@@ -25,11 +25,11 @@ export type Condition =
  * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, naming the place
  */
 export function parseFilter(filter: Filter, name = 'filter', depth = 0): Condition {
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
+  if (!isPlainObject(filter)) {
     throw invalidArgument(name, 'an object such as { lang: "en" }', filter);
   }
   if (depth > MAX_DEPTH) throw invalidArgument(name, `a filter nested at most ${MAX_DEPTH} deep`, filter);
-  const entries = Object.entries(filter as Record<string, unknown>);
+  const entries = Object.entries(filter);
   const conditions = entries.map(([key, value]) => parseEntry(key, value, name, depth));
   return conditions.length === 1 ? (conditions[0] as Condition) : { kind: 'all', conditions };
 }
@@ -40,11 +40,13 @@ function parseEntry(key: string, value: unknown, name: string, depth: number): C
     if (!Array.isArray(value) || value.length === 0) {
       throw invalidArgument(place, 'an array of filters, not empty,', value);
     }
-    const conditions = value.map((part, i) => parseFilter(part, `${place}[${i}]`, depth + 1));
+    // Array.from visits holes, too: they are not conditions that hold.
+    const conditions = Array.from(value, (part, i) => parseFilter(part, `${place}[${i}]`, depth + 1));
     return { kind: key === '$and' ? 'all' : 'any', conditions };
   }
   if (key === '$not') return { kind: 'not', condition: parseFilter(value as Filter, place, depth + 1) };
   if (key.startsWith('$')) throw invalidArgument(name, 'fields, $and, $or and $not', key);
+  if (key === '') throw invalidArgument(name, 'field names that are not empty', key);
   if (isMetadataValue(value)) return { kind: 'field', field: key, operator: '$eq', value };
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument(
@@ -68,7 +70,7 @@ function parseCondition(field: string, operator: string, value: unknown, name: s
   if ((ORDER as readonly string[]).includes(operator)) {
     if (!Number.isFinite(value)) throw invalidArgument(place, 'a finite number', value);
   } else if ((MEMBERSHIP as readonly string[]).includes(operator)) {
-    if (!Array.isArray(value) || !value.every(isMetadataValue)) {
+    if (!Array.isArray(value) || !Array.from(value).every(isMetadataValue)) {
       throw invalidArgument(place, 'an array of strings, finite numbers or booleans', value);
     }
   } else if (!isMetadataValue(value)) {
@@ -79,6 +81,14 @@ function parseCondition(field: string, operator: string, value: unknown, name: s
 
 export function isMetadataValue(value: unknown): value is MetadataValue {
   return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+}
+
+/** An object literal, or the like: nothing that keeps what it holds elsewhere, as a Map does. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // The root of any realm: values come from vm contexts, too.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** The filter as a function, for stores that look at each document themselves. No filter: everything. */

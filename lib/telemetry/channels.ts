@@ -2,13 +2,13 @@ import { tracingChannel } from 'node:diagnostics_channel';
 
 /** What a subscriber of `tracing:crossrank:call:*` gets: the same object at every step of a call. */
 export interface CallTrace {
-  method: 'rerank' | 'predict';
+  method: 'rerank' | 'predict' | 'embed';
   /** Folder of the model. */
   model: string;
-  /** (query, document) pairs of the call. */
+  /** (query, document) pairs of the call; of `embed`, texts. */
   pairs: number;
   priority: 'interactive' | 'bulk';
-  /** Once the call has ended: the answer of `rerank` or `predict`. */
+  /** Once the call has ended: the answer of `rerank`, `predict` or `embed`. */
   result?: unknown;
   /** Once the call has failed. */
   error?: unknown;
@@ -17,7 +17,7 @@ export interface CallTrace {
 /** What a subscriber of `tracing:crossrank:load:*` gets. */
 export interface LoadTrace {
   model: string;
-  /** Once the model is loaded: the `Reranker`. */
+  /** Once the model is loaded: the `Reranker` or `Embedder`. */
   result?: unknown;
   error?: unknown;
 }

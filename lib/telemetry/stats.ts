@@ -9,7 +9,12 @@ export interface RerankerStats extends EngineStats {
   latencyMs: { queue: LatencySummary; compute: LatencySummary; total: LatencySummary };
 }
 
-/** As the addon counts. */
+/**
+ * What {@link Embedder.stats} tells, as {@link RerankerStats}; a pair is a text. Of a disposed embedder: zeros.
+ */
+export type EmbedderStats = Omit<RerankerStats, 'scores'>;
+
+/** As the addon counts. A window or chunk of a document counts as a pair. */
 export interface EngineStats {
   /** Admitted and not answered yet. `maxTokens` is where calls are refused. */
   queue: { requests: number; tokens: number; maxTokens: number };

@@ -20,6 +20,12 @@ inline size_t Size(const Napi::Object& options, const char* name) {
   return static_cast<size_t>(options.Get(name).As<Napi::Number>().Int64Value());
 }
 
+// A number where there is a limit, null where there is none.
+template <class T>
+T Limit(const Napi::Object& options, const char* name, T none) {
+  return options.Get(name).IsNull() ? none : T(Size(options, name));
+}
+
 inline bool Flag(const Napi::Object& options, const char* name) {
   return options.Get(name).As<Napi::Boolean>().Value();
 }

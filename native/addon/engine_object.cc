@@ -1,5 +1,7 @@
 #include "addon/engine_object.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "addon/arguments.h"
@@ -15,12 +17,33 @@ const char* ActivationName(ScoreActivation activation) {
   return activation == ScoreActivation::kSigmoid ? "sigmoid" : "identity";
 }
 
-Error Disposed() { return Error(ErrorCode::kClosed, "the reranker has been disposed"); }
+Error Disposed() { return Error(ErrorCode::kClosed, "the reranker or embedder has been disposed"); }
 
-// A number where there is a limit, null where there is none.
-template <class T>
-T Limit(const Napi::Object& options, const char* name, T none) {
-  return options.Get(name).IsNull() ? none : T(Size(options, name));
+// Null: a reranker.
+std::optional<PoolingRule> ParsePooling(const Napi::Object& options) {
+  if (options.Get("pooling").IsNull()) return std::nullopt;
+  const auto rule = options.Get("pooling").As<Napi::Object>();
+  const std::string name = Text(rule, "pooling");
+  const Pooling pooling = name == "cls" ? Pooling::kCls : name == "last" ? Pooling::kLast : Pooling::kMean;
+  return PoolingRule{pooling, Flag(rule, "normalize")};
+}
+
+Napi::Uint32Array ToJs(Napi::Env env, Span<const uint32_t> values) {
+  auto out = Napi::Uint32Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), out.Data());
+  return out;
+}
+
+Napi::Array TokensToJs(Napi::Env env, const EncodedBatch& batch) {
+  auto rows = Napi::Array::New(env, batch.rows());
+  for (uint32_t i = 0; i < batch.rows(); i++) {
+    auto row = Napi::Object::New(env);
+    row["ids"] = ToJs(env, batch.row(i));
+    row["starts"] = ToJs(env, batch.offsets(i).starts);
+    row["ends"] = ToJs(env, batch.offsets(i).ends);
+    rows[i] = row;
+  }
+  return rows;
 }
 
 }  // namespace
@@ -30,6 +53,7 @@ void EngineObject::Define(Napi::Env env, Napi::Object exports) {
       env, "Engine",
       {InstanceMethod<&EngineObject::Info>("info"), InstanceMethod<&EngineObject::IsLoaded>("isLoaded"),
        InstanceMethod<&EngineObject::Stats>("stats"), InstanceMethod<&EngineObject::WarmUp>("warmUp"),
+       InstanceMethod<&EngineObject::Tokenize>("tokenize"),
        InstanceMethod<&EngineObject::MeasureProducts>("measureProducts"),
        InstanceMethod<&EngineObject::Dispose>("dispose")});
   Environment::Of(env).SetEngineClass(engine_class);
@@ -61,6 +85,7 @@ Napi::Value EngineObject::Load(const Napi::CallbackInfo& info) {
   load.literal_special_tokens = Flag(js, "literalSpecialTokens");
   load.precision = ParsePrecision(Text(js, "precision"));
   load.kernel_level = Text(js, "cpu");
+  load.pooling = ParsePooling(js);
   EngineOptions engine_options;
   engine_options.lanes = Size(js, "threads");
   engine_options.max_tokens_per_chunk = Size(js, "maxTokensPerChunk");
@@ -105,6 +130,7 @@ Napi::Value EngineObject::Info(const Napi::CallbackInfo& info) {
   out["maxLength"] = number(model.max_tokens);
   out["specialTokens"] = number(engine.special_tokens);
   out["activation"] = ActivationName(model.activation);
+  out["poolsItself"] = Napi::Boolean::New(env, model.pools_itself);
   out["threads"] = number(engine.lanes);
   out["maxTokensPerChunk"] = number(engine.max_tokens_per_chunk);
   out["precision"] = PrecisionName(model.precision);
@@ -135,6 +161,20 @@ Napi::Value EngineObject::WarmUp(const Napi::CallbackInfo& info) {
                                EngineRegistry::Get().WarmUp(*handle, environment.ending());
                                return [](Napi::Env env) -> Napi::Value { return env.Undefined(); };
                              });
+}
+
+// tokenize(texts) -> Promise<{ids, starts, ends}[]>
+Napi::Value EngineObject::Tokenize(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!handle_) throw Environment::Of(env).MakeError(env, Disposed());
+  Environment& environment = Environment::Of(env);
+  const auto tokenize = [handle = handle_, texts = Strings(info[0].As<Napi::Array>()),
+                         &environment]() -> std::function<Napi::Value(Napi::Env)> {
+    const auto batch = std::make_shared<const EncodedBatch>(
+        EngineRegistry::Get().Tokenize(*handle, texts, environment.ending()));
+    return [batch](Napi::Env env) -> Napi::Value { return TokensToJs(env, *batch); };
+  };
+  return environment.Promise(env, tokenize);
 }
 
 // measureProducts(seconds): multiply-adds a second of the model's matrices alone, on as many threads as it

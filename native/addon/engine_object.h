@@ -26,6 +26,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   Napi::Value IsLoaded(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   Napi::Value WarmUp(const Napi::CallbackInfo& info);
+  Napi::Value Tokenize(const Napi::CallbackInfo& info);
   Napi::Value MeasureProducts(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 

@@ -16,8 +16,15 @@ Napi::TypedArrayOf<T> Column(Napi::Env env, const std::vector<From>& rows, Get g
   return out;
 }
 
-Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
+Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked, bool windowed) {
   Napi::Object out = Napi::Object::New(env);
+  if (windowed) {
+    out["windowsOf"] =
+        Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.windows; });
+    out["starts"] =
+        Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.span.start; });
+    out["ends"] = Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.span.end; });
+  }
   if (ranked) {
     out["indexes"] = Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.index; });
     out["scores"] = Column<float>(env, outcome.ranked, [](const RankedDocument& r) { return r.score; });
@@ -28,6 +35,7 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
   }
   out["pairs"] = Napi::Number::New(env, static_cast<double>(outcome.pairs));
   out["scored"] = Napi::Number::New(env, static_cast<double>(outcome.scored));
+  out["windows"] = Napi::Number::New(env, static_cast<double>(outcome.windows));
   out["cached"] = Napi::Number::New(env, static_cast<double>(outcome.cached));
   out["degraded"] = Napi::Boolean::New(env, outcome.degraded);
   out["tokens"] = Napi::Number::New(env, static_cast<double>(outcome.tokens));
@@ -35,6 +43,18 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked) {
   out["queueMs"] = Napi::Number::New(env, outcome.queue_ms);
   out["computeMs"] = Napi::Number::New(env, outcome.compute_ms);
   return out;
+}
+
+std::optional<WindowOptions> ParseWindows(const Napi::Value& value) {
+  if (value.IsNull()) return std::nullopt;
+  const auto js = value.As<Napi::Object>();
+  WindowOptions windows;
+  windows.tokens = Size(js, "tokens");
+  windows.stride = Size(js, "stride");
+  windows.max_windows = Limit(js, "maxWindows", windows.max_windows);
+  if (!js.Get("stopScore").IsNull())
+    windows.stop_score = js.Get("stopScore").As<Napi::Number>().DoubleValue();
+  return windows;
 }
 
 OnTimeout ParseOnTimeout(const std::string& name) {
@@ -56,7 +76,8 @@ RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   const Napi::Env env = info.Env();
   handle_ = EngineObject::Unwrap(info[0].As<Napi::Object>())->handle();
   if (!handle_)
-    throw Environment::Of(env).MakeError(env, Error(ErrorCode::kClosed, "the reranker has been disposed"));
+    throw Environment::Of(env).MakeError(
+        env, Error(ErrorCode::kClosed, "the reranker or embedder has been disposed"));
   request_ = std::make_shared<Request>();
   request_->queries = Strings(info[1].As<Napi::Array>());
   const auto js = info[2].As<Napi::Object>();
@@ -66,6 +87,7 @@ RequestObject::RequestObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   options.activation = Flag(js, "sigmoid") ? ScoreActivation::kSigmoid : ScoreActivation::kIdentity;
   options.priority = Flag(js, "bulk") ? Priority::kBulk : Priority::kInteractive;
   options.on_timeout = ParseOnTimeout(Text(js, "onTimeout"));
+  options.windows = ParseWindows(js.Get("windows"));
   options.share = Flag(js, "share");
   options.rank = Flag(js, "rank");
   const double top_k = js.Get("topK").As<Napi::Number>().DoubleValue();
@@ -99,13 +121,14 @@ Napi::Value RequestObject::Run(const Napi::CallbackInfo& info) {
     const std::shared_ptr<Environment> environment = Environment::Shared(env);
     environment->mailbox().Retain();
     // A lane may still be in here when the environment ends, so it is kept.
-    request_->done = [deferred, environment, ranked = request_->options.rank](Outcome outcome) {
+    request_->done = [deferred, environment, ranked = request_->options.rank,
+                      windowed = request_->options.windows.has_value()](Outcome outcome) {
       environment->mailbox().Post(
-          [deferred, environment, ranked, outcome = std::move(outcome)](Napi::Env env) {
+          [deferred, environment, ranked, windowed, outcome = std::move(outcome)](Napi::Env env) {
             if (outcome.error) {
               deferred.Reject(environment->MakeError(env, *outcome.error).Value());
             } else {
-              deferred.Resolve(OutcomeToJs(env, outcome, ranked));
+              deferred.Resolve(OutcomeToJs(env, outcome, ranked, windowed));
             }
           });
     };

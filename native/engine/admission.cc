@@ -33,10 +33,19 @@ size_t Admission::Estimate(const Request& request) const {
   };
   std::vector<size_t> queries;
   for (const std::string& query : request.queries) queries.push_back(tokens(query));
+  const RequestOptions& options = request.options;
+  const size_t special = limits_.special_tokens;
   size_t sum = 0;
   for (size_t d = 0; d < request.pairs(); d++) {
-    const size_t pair = queries[request.query(d)] + tokens(request.documents[d]) + limits_.special_tokens;
-    sum += std::min(pair, request.options.max_tokens);
+    const size_t query = queries.empty() ? 0 : queries[request.query(d)];
+    const PairLengths pair{query, tokens(request.documents[d])};
+    if (options.windows) {
+      const WindowPlan plan =
+          PlanWindows(pair, options.max_tokens - special, Truncation::kLongestFirst, *options.windows);
+      sum += plan.windows * (plan.query + plan.tokens + special);
+    } else {
+      sum += std::min(pair.query + pair.document + special, options.max_tokens);
+    }
   }
   return sum;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/thread_priority.h"
+#include "engine/pieces.h"
 #include "engine/ranking.h"
 
 namespace crossrank {
@@ -48,9 +49,14 @@ Error CancelError(CancelReason reason, const Request& request) {
     case CancelReason::kTimedOut:
       break;
     case CancelReason::kClosed:
-      return Error(ErrorCode::kClosed, "the reranker was disposed during the call");
+      return Error(ErrorCode::kClosed, "the reranker or embedder was disposed during the call");
   }
   const std::string scored = std::to_string(request.pairs() - request.pairs_left);
+  if (request.queries.empty()) {
+    return Error(ErrorCode::kTimeout, "timeoutMs passed with " + scored + " of " +
+                                          std::to_string(request.pairs()) +
+                                          " texts embedded; raise it, or send fewer texts");
+  }
   return Error(ErrorCode::kTimeout, "timeoutMs passed with " + scored + " of " +
                                         std::to_string(request.pairs()) +
                                         " pairs scored; raise it, send fewer documents, or take what is "
@@ -62,10 +68,19 @@ void Prepare(Request& request, size_t labels) {
   request.pairs_left = request.pairs();
   request.logits.assign(request.pairs() * labels, std::nanf(""));
   request.tokens_lost.resize(request.pairs());
+  request.progress.resize(request.pairs());
 }
 
 bool TakesWhatIsThere(const Request& request, CancelReason reason) {
   return reason == CancelReason::kTimedOut && request.options.on_timeout != OnTimeout::kError;
+}
+
+// The best window so far of a document is not the best one of all: where time was over, it does not count.
+void ForgetUnfinished(Request& request) {
+  if (!request.options.windows) return;
+  for (size_t d = 0; d < request.pairs(); d++) {
+    if (request.progress[d].left != 0) request.logits[d] = std::nanf("");
+  }
 }
 
 Outcome OutcomeOf(Request& request, bool degraded) {
@@ -73,6 +88,7 @@ Outcome OutcomeOf(Request& request, bool degraded) {
   Outcome outcome;
   outcome.pairs = request.pairs();
   outcome.scored = request.pairs() - request.pairs_left;
+  outcome.windows = request.windows;
   outcome.cached = request.cached;
   outcome.tokens = request.computed_tokens;
   outcome.degraded = degraded;
@@ -80,6 +96,7 @@ Outcome OutcomeOf(Request& request, bool degraded) {
   outcome.queue_ms = Milliseconds(request.submitted, request.tokenizing) +
                      Milliseconds(request.tokenized, request.computing);
   outcome.compute_ms = Milliseconds(request.computing, Clock::now());
+  ForgetUnfinished(request);
   ApplyActivation(options.activation, request.logits);
   if (!options.rank) {
     outcome.scores = std::move(request.logits);
@@ -87,6 +104,11 @@ Outcome OutcomeOf(Request& request, bool degraded) {
     outcome.ranked = FirstK(request.logits, request.tokens_lost, options);
   } else {
     outcome.ranked = TopK(request.logits, request.tokens_lost, options);
+  }
+  for (RankedDocument& document : outcome.ranked) {
+    const Progress& progress = request.progress[document.index];
+    document.windows = progress.scored;
+    if (options.windows && !std::isnan(document.score)) document.span = SpanOf(request, progress.best);
   }
   return outcome;
 }
@@ -128,7 +150,7 @@ void Engine::Submit(const std::shared_ptr<Request>& request) {
     Prepare(*request, model_->info().labels);
     std::vector<TextTask> tasks{{request, true}};
     std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
     active_.insert(request);
     try {
       admission_.Admit(*request);
@@ -228,7 +250,7 @@ std::vector<std::future<void>> Engine::WarmUp() {
   std::vector<std::future<void>> ended;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker has been disposed");
+    if (stopping_) throw Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
     // A padded run keeps no memory for the next, so one row shows the weights as well as 32.
     const size_t most = model_->info().packed ? max_tokens_per_chunk_ : model_->info().max_tokens;
     for (Lane& lane : lanes_) {

@@ -3,9 +3,14 @@
 //   Submit     the request is admitted or refused, its texts wait                     (caller's thread)
 //   LookUp     pairs that the cache knows are answered                                (a lane)
 //   Tokenize   a lane encodes a slice of the other texts; the last slice plans        (lanes)
-//   Plan       every pair is cut to its length, token counts are known, pairs wait    (that lane)
+//   Plan       every pair is cut to its length, or its document into windows; token
+//              counts are known, pairs wait                                           (that lane)
 //   Score      a lane runs a chunk that the scheduler composes from all requests      (lanes)
 //   Answer     the lane that delivers a request's last pair ranks it and calls done() (that lane)
+//
+// A document's windows wait and are scored as pairs are, and are pairs to everything that counts pairs; they
+// are not looked up but after Plan, which finds out what they are. Where a score ends a document, its next
+// window waits once the one before is scored, so that what it gets depends on nothing else.
 //
 // Texts wait in the TextQueue, pairs in the Scheduler, whose header has the policy; Admission counts.
 //
@@ -115,16 +120,21 @@ class Engine {
   void Tokenize(const TextTask& task);
   void Plan(const std::shared_ptr<Request>& request);
   static std::vector<TextTask> Slices(const std::shared_ptr<Request>& request);
-  void Enqueue(Request& request, size_t first, size_t end);
   bool AnswerFromCache(Request& request, size_t document, Clock::time_point now);
+  // Lets a job wait, unless the cache has its logits: with the mutex held, as the next.
+  void Enqueue(Job& job, Clock::time_point now);
+  // Whether the job goes on with its document's next window, and is to be enqueued again.
+  bool Take(Job& job, Span<const float> logits);
 
   // engine_chunks.cc
   void Score(Lane& lane, std::unique_lock<std::mutex>& lock);
   Run RunChunk(const Lane& lane) const;
+  void Append(const ChunkItem& item, SequenceBatch& batch) const;
   Error NotFinite(const ChunkItem& item) const;
   std::vector<Ended> Deliver(const std::vector<ChunkItem>& chunk, const Run& run);
   void DeliverPair(const ChunkItem& item, Span<const float> logits, std::vector<Ended>& ended);
   void FailPair(const ChunkItem& item, const Error& error, std::vector<Ended>& ended);
+  void FailRequest(Request& request, const Error& error, std::vector<Ended>& ended);
   void NoteScore(float logit);
 
   // With the mutex held: takes an active request out of everything; it then belongs to the caller, who

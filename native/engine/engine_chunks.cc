@@ -36,6 +36,7 @@ void Engine::Score(Lane& lane, std::unique_lock<std::mutex>& lock) {
     stats_.ended_runs_ms += ms;
     stats_.ended_runs_most_ms = std::max(stats_.ended_runs_most_ms, ms);
   }
+  const bool was_empty = scheduler_.empty();
   std::vector<Ended> ended;
   if (was_ended && run.error) {
     stats_.restarted_pairs +=
@@ -46,12 +47,22 @@ void Engine::Score(Lane& lane, std::unique_lock<std::mutex>& lock) {
   } else {
     ended = Deliver(lane.chunk, run);
   }
+  const bool wake = was_empty && !scheduler_.empty();
   lane.spent.swap(lane.chunk);  // its works are gone
   EndUnwantedRuns();
   lock.unlock();
-  if (was_ended) work_.notify_all();
+  if (wake) work_.notify_all();
   for (const Ended& each : ended) Answer(*each.request, each.error);
   lane.spent.clear();
+}
+
+void Engine::Append(const ChunkItem& item, SequenceBatch& batch) const {
+  const Request& request = *item.request;
+  const Piece& piece = request.pieces[item.piece];
+  const Span<const uint32_t> document = request.document_tokens(piece.document);
+  model_->layout().Append(request.query_tokens(piece.document),
+                          document.subspan(piece.first, piece.document_tokens),
+                          {piece.query_tokens, piece.document_tokens}, batch);
 }
 
 Engine::Run Engine::RunChunk(const Lane& lane) const {
@@ -63,9 +74,7 @@ Engine::Run Engine::RunChunk(const Lane& lane) const {
     run.not_finite.resize(lane.chunk.size());
     SequenceBatch batch;
     for (const ChunkItem& item : lane.chunk) {
-      const Request& request = *item.request;
-      model_->layout().Append(request.query_tokens(item.document), request.document_tokens(item.document),
-                              request.lengths[item.document], batch);
+      Append(item, batch);
     }
     run.tokens = batch.tokens();
     session_->Run(batch, lane.handle, run.logits.data());
@@ -82,13 +91,12 @@ Engine::Run Engine::RunChunk(const Lane& lane) const {
 }
 
 Error Engine::NotFinite(const ChunkItem& item) const {
-  const Request& request = *item.request;
   SequenceBatch batch;
-  model_->layout().Append(request.query_tokens(item.document), request.document_tokens(item.document),
-                          request.lengths[item.document], batch);
+  Append(item, batch);
   const std::string layer = session_->FindNonFinite(batch, RunHandle());
-  return Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder +
-                                             " computed a score that is not finite" +
+  return Error(ErrorCode::kModelInvalid, "the model in " + model_->info().folder + " computed " +
+                                             (model_->info().embeds ? "an embedding" : "a score") +
+                                             " that is not finite" +
                                              (layer.empty() ? "" : ", first in " + layer) +
                                              "; its weights hold NaN or infinity, or overflow");
 }
@@ -112,10 +120,11 @@ std::vector<Engine::Ended> Engine::Deliver(const std::vector<ChunkItem>& chunk, 
 void Engine::DeliverPair(const ChunkItem& item, Span<const float> logits, std::vector<Ended>& ended) {
   stats_.scored_pairs++;
   stats_.tokens += item.tokens;
-  NoteScore(logits[0]);
+  if (!model_->info().embeds) NoteScore(logits[0]);
   if (item.request->options.share) {
     try {
-      cache_.Insert(item.work->key, {logits, item.request->tokens_lost[item.document]}, Clock::now());
+      const uint32_t document = item.request->pieces[item.piece].document;
+      cache_.Insert(item.work->key, {logits, item.request->tokens_lost[document]}, Clock::now());
     } catch (const std::bad_alloc&) {
       // Then it is not cached.
     }
@@ -124,16 +133,20 @@ void Engine::DeliverPair(const ChunkItem& item, Span<const float> logits, std::v
   for (Job* job = scheduler_.Finish(item); job != nullptr; job = next) {
     next = job->next;
     Request& request = *job->request;
-    std::copy(logits.begin(), logits.end(),
-              request.logits.begin() + static_cast<ptrdiff_t>(job->document * logits.size()));
-    if (&request == item.request.get() && job->document == item.document) {
+    if (request.ended) continue;
+    if (&request == item.request.get() && job->piece == item.piece) {
       request.computed_tokens += job->tokens;
     } else {
       request.cached++;
       stats_.shared_pairs++;
     }
-    admission_.Recount(request, request.queued_tokens - job->tokens);
-    if (--request.pairs_left != 0) continue;
+    try {
+      if (Take(*job, logits)) Enqueue(*job, Clock::now());
+    } catch (...) {
+      FailRequest(request, CurrentError(), ended);
+      continue;
+    }
+    if (request.pairs_left != 0) continue;
     ended.push_back({request.shared_from_this(), std::nullopt});
     Withdraw(request);
   }
@@ -144,11 +157,14 @@ void Engine::FailPair(const ChunkItem& item, const Error& error, std::vector<End
   Job* next = nullptr;
   for (Job* job = scheduler_.Finish(item); job != nullptr; job = next) {
     next = job->next;
-    if (job->request->ended) continue;
-    ended.push_back({job->request->shared_from_this(), error});
-    Withdraw(*job->request);
-    stats_.failed++;
+    if (!job->request->ended) FailRequest(*job->request, error, ended);
   }
+}
+
+void Engine::FailRequest(Request& request, const Error& error, std::vector<Ended>& ended) {
+  ended.push_back({request.shared_from_this(), error});
+  Withdraw(request);
+  stats_.failed++;
 }
 
 void Engine::NoteScore(float logit) {

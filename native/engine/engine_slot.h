@@ -65,7 +65,7 @@ struct EngineHandle {
   // Those that native code still works on, answered or not.
   std::map<const Request*, std::weak_ptr<Request>> requests;
   size_t submitting = 0;  // of them, between the registry and the engine: neither can cancel these
-  size_t warm_ups = 0;
+  size_t loans = 0;       // of the engine, to threads that work on it themselves
 };
 
 struct EngineSlot {
@@ -88,7 +88,7 @@ struct EngineSlot {
     std::shared_ptr<Request> request;
   };
   std::deque<Waiting> waiting;  // for the load
-  size_t in_flight = 0;         // requests and warm-ups
+  size_t in_flight = 0;         // requests and loans
   Clock::time_point last_used;  // when in_flight became 0, or when it was loaded
   bool unload_asked = false;    // a load needs the memory
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "engine/engine.h"
+#include "engine/pieces.h"
 
 namespace crossrank {
 namespace {
@@ -25,15 +26,19 @@ std::vector<PairKey> KeysOf(const Request& request) {
   keys.reserve(request.pairs());
   for (const std::string& query : request.queries) queries.push_back(KeyOfText(query));
   for (size_t d = 0; d < request.pairs(); d++) {
-    keys.push_back(KeyOfPair(queries[request.query(d)], KeyOfText(request.documents[d]),
-                             request.options.max_tokens, request.options.truncation));
+    const PairKey query = queries.empty() ? PairKey() : queries[request.query(d)];
+    keys.push_back(KeyOfPair(query, KeyOfText(request.documents[d]), request.options.max_tokens,
+                             request.options.truncation));
   }
   return keys;
 }
 
 std::vector<uint32_t> TextsOf(const Request& request, const std::vector<uint32_t>& documents) {
   std::vector<bool> wanted(request.texts());
-  for (const uint32_t d : documents) wanted[request.query(d)] = wanted[request.queries.size() + d] = true;
+  for (const uint32_t d : documents) {
+    wanted[request.queries.size() + d] = true;
+    if (!request.queries.empty()) wanted[request.query(d)] = true;
+  }
   std::vector<uint32_t> texts;
   for (size_t text = 0; text < wanted.size(); text++) {
     if (wanted[text]) texts.push_back(static_cast<uint32_t>(text));
@@ -49,7 +54,9 @@ bool Engine::AnswerFromCache(Request& request, size_t document, Clock::time_poin
   std::copy(found->logits.begin(), found->logits.end(),
             request.logits.begin() + static_cast<ptrdiff_t>(document * found->logits.size()));
   request.tokens_lost[document] = found->tokens_lost;
+  request.progress[document].scored = 1;
   request.pairs_left--;
+  request.windows++;
   request.cached++;
   stats_.cache_hits++;
   return true;
@@ -60,6 +67,7 @@ void Engine::LookUp(const std::shared_ptr<Request>& request) {
     if (request->options.share) request->keys = KeysOf(*request);
     std::vector<uint32_t>& missing = request->missing;
     missing.reserve(request->pairs());
+    const bool look_up = request->options.share && !request->options.windows;
     const Clock::time_point now = Clock::now();
     std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
     for (size_t first = 0; first < request->pairs(); first += kPairsAtOnce) {
@@ -67,9 +75,9 @@ void Engine::LookUp(const std::shared_ptr<Request>& request) {
       if (request->ended) return;
       const size_t end = std::min(first + kPairsAtOnce, request->pairs());
       for (size_t d = first; d < end; d++) {
-        if (request->options.share && AnswerFromCache(*request, d, now)) continue;
+        if (look_up && AnswerFromCache(*request, d, now)) continue;
         missing.push_back(static_cast<uint32_t>(d));
-        if (request->options.share) stats_.cache_misses++;
+        if (look_up) stats_.cache_misses++;
       }
       if (request->pairs_left == 0) {
         Withdraw(*request);
@@ -82,6 +90,7 @@ void Engine::LookUp(const std::shared_ptr<Request>& request) {
     }
     request->wanted = TextsOf(*request, request->missing);
     request->tokens.resize(request->texts());
+    if (request->options.windows) request->offsets.resize(request->texts());
     std::vector<TextTask> slices = Slices(request);
     request->encoded.resize(slices.size());
     request->slices_left = slices.size();
@@ -113,9 +122,12 @@ void Engine::Tokenize(const TextTask& task) {
       std::vector<std::string_view> texts(task.count);
       for (size_t i = 0; i < texts.size(); i++) texts[i] = TextAt(request, request.wanted[task.first + i]);
       EncodedBatch& batch = request.encoded[task.slice];
-      batch = model_->tokenizer().Encode(texts.data(), texts.size());
+      const bool with_offsets = request.options.windows.has_value();
+      batch = model_->tokenizer().Encode(texts.data(), texts.size(), with_offsets);
       for (size_t i = 0; i < texts.size(); i++) {
-        request.tokens[request.wanted[task.first + i]] = batch.row(i);
+        const uint32_t text = request.wanted[task.first + i];
+        request.tokens[text] = batch.row(i);
+        if (with_offsets) request.offsets[text] = batch.offsets(i);
         model_->layout().CheckTokens(batch.row(i));
       }
     }
@@ -127,46 +139,37 @@ void Engine::Tokenize(const TextTask& task) {
 
 void Engine::Plan(const std::shared_ptr<Request>& request) {
   try {
-    const SequenceLayout& layout = model_->layout();
-    const size_t room = request->options.max_tokens - layout.special_tokens();
     size_t bytes = 0, text_tokens = 0;
     for (const uint32_t text : request->wanted) {
       bytes += TextAt(*request, text).size();
       text_tokens += request->tokens[text].size();
     }
-    std::vector<uint32_t> tokens_lost(request->pairs());
-    std::vector<Job> jobs(request->missing.size());
-    request->lengths.resize(request->pairs());
-    for (size_t i = 0; i < jobs.size(); i++) {
-      const uint32_t d = request->missing[i];
-      const PairLengths whole{request->query_tokens(d).size(), request->document_tokens(d).size()};
-      const PairLengths kept = TruncatePair(whole, room, request->options.truncation);
-      request->lengths[d] = kept;
-      tokens_lost[d] = static_cast<uint32_t>(whole.query + whole.document - kept.query - kept.document);
-      jobs[i].request = request.get();
-      jobs[i].document = d;
-      jobs[i].tokens = static_cast<uint32_t>(kept.query + kept.document + layout.special_tokens());
-    }
+    PiecePlan plan = PlanPieces(*request, model_->layout());
     PairQueue queue;
-    queue.Fill(std::move(jobs), request->options.on_timeout != OnTimeout::kError);
+    queue.Fill(JobsOf(*request, plan, model_->layout()), request->options.on_timeout != OnTimeout::kError);
     for (std::string& document : request->documents)
       std::string().swap(document);  // its tokens are what is needed
-
     size_t tokens = 0;
-    for (const Job& job : queue.jobs()) tokens += job.tokens;
+    for (const Piece& piece : plan.pieces) tokens += piece.tokens(model_->layout().special_tokens());
+    request->pieces = std::move(plan.pieces);
 
     std::unique_lock<std::mutex> lock(mutex_);
     if (request->ended) return;
     admission_.NoteTexts(bytes, text_tokens);
     admission_.Recount(*request, tokens);
-    for (const uint32_t d : request->missing) request->tokens_lost[d] = tokens_lost[d];
+    for (size_t i = 0; i < request->missing.size(); i++) {
+      request->progress[request->missing[i]] = plan.progress[i];
+      request->tokens_lost[request->missing[i]] = plan.tokens_lost[i];
+    }
     request->tokenized = Clock::now();
     request->queue = std::move(queue);
+    std::vector<Job>& jobs = request->queue.jobs();
     scheduler_.Admit(*request);
-    for (size_t first = 0; first < request->missing.size(); first += kPairsAtOnce) {
+    for (size_t first = 0; first < jobs.size(); first += kPairsAtOnce) {
       if (!lock.owns_lock()) lock.lock();
       if (request->ended) return;
-      Enqueue(*request, first, std::min(first + kPairsAtOnce, request->missing.size()));
+      const size_t end = std::min(first + kPairsAtOnce, jobs.size());
+      for (size_t i = first; i < end; i++) Enqueue(jobs[i], request->tokenized);
       if (request->pairs_left == 0) {
         Withdraw(*request);
         lock.unlock();
@@ -180,19 +183,29 @@ void Engine::Plan(const std::shared_ptr<Request>& request) {
   }
 }
 
-// The same pairs may have been scored for others since they were looked up.
-void Engine::Enqueue(Request& request, size_t first, size_t end) {
-  for (size_t i = first; i < end; i++) {
-    Job& job = request.queue.jobs()[i];
-    if (!request.options.share) {
-      scheduler_.Add(job, nullptr);
-    } else if (AnswerFromCache(request, job.document, request.tokenized)) {
-      stats_.cache_misses--;
-      admission_.Recount(request, request.queued_tokens - job.tokens);
-    } else {
-      scheduler_.Add(job, &request.keys[job.document]);
+void Engine::Enqueue(Job& job, Clock::time_point now) {
+  Request& request = *job.request;
+  if (!request.options.share) return scheduler_.Add(job, nullptr);
+  // Pairs have been looked up before they were tokenized, but may have been scored for others since.
+  const bool looked_up = !request.options.windows;
+  for (bool goes_on = true; goes_on;) {
+    const PairKey key = KeyOfPiece(request, request.pieces[job.piece]);
+    const auto found = cache_.Find(key, now);
+    if (!found) {
+      if (!looked_up) stats_.cache_misses++;
+      return scheduler_.Add(job, &key);
     }
+    stats_.cache_hits++;
+    if (looked_up) stats_.cache_misses--;
+    request.cached++;
+    goes_on = Take(job, found->logits);
   }
+}
+
+bool Engine::Take(Job& job, Span<const float> logits) {
+  const Taken taken = TakeLogits(job, logits);
+  admission_.Recount(*job.request, job.request->queued_tokens - taken.tokens);
+  return taken.goes_on;
 }
 
 }  // namespace crossrank

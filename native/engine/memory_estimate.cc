@@ -41,11 +41,11 @@ size_t PackedLane(const ModelSpec& spec, size_t tokens) {
 
 MemoryEstimate EstimatePacked(const LoadOptions& load, const EngineOptions& engine, const Json& config,
                               Cancellation& cancellation) {
-  const Architecture architecture = DescribeModel(config.root());
+  const Architecture architecture = DescribeModel(config.root(), load.pooling);
   const kernels::KernelTable& kernels = KernelsOf(load);
   const Precision precision = ResolvePrecision(load.precision, kernels);
   const TensorSet tensors = TensorSet::Open(load.folder);
-  WeightReader reader(tensors, cancellation);
+  WeightReader reader(tensors, architecture.prefix, cancellation);
   // Nothing is read or packed: memory that the program reserves is never touched.
   const GraphProgram program = BuildPackedGraph(architecture, reader, precision, kernels);
   MemoryEstimate out;
@@ -101,7 +101,7 @@ MemoryEstimate EstimateMemory(const LoadOptions& load, const EngineOptions& engi
   };
   MemoryEstimate out = estimate();
   const std::string files = FilesKey(load.folder);
-  out.weights.key += files;
+  out.weights.key += files + (load.pooling ? load.pooling->key() : "");
   out.tokenizer = {files + (load.literal_special_tokens ? "literal" : ""),
                    kTokenizerFactor * FileBytes(FilePath(load.folder, "tokenizer.json"))};
   return out;

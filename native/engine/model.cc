@@ -55,20 +55,22 @@ std::string Model::Key(const LoadOptions& options) {
       options.precision == Precision::kAuto ? ResolvePrecision(Precision::kAuto, kernels) : options.precision;
   return FilesKey(options.folder) + PrecisionName(precision) + "\n" + kernels.name + "\n" +
          (options.literal_special_tokens ? "literal\n" : "\n") +
+         (options.pooling ? options.pooling->key() : "") + "\n" +
          (options.library_required ? options.library_paths.front() : "");
 }
 
 void Model::LoadPacked(const LoadOptions& options, const Json& config, Cancellation& cancellation) {
-  const Architecture architecture = DescribeModel(config.root());
+  const Architecture architecture = DescribeModel(config.root(), options.pooling);
   const ModelSpec& spec = architecture.spec;
   const kernels::KernelTable& kernels = KernelsOf(options);
   const Precision precision = ResolvePrecision(options.precision, kernels);
   const Library& library = OpenAnyLibrary(options);
-  const std::string key = files_key_ + PrecisionName(precision) + " " + kernels.name;
+  const std::string key = files_key_ + PrecisionName(precision) + " " + kernels.name +
+                          (options.pooling ? options.pooling->key() : "");
   const auto weights = ShareWeights(key, cancellation, [&] {
     auto loaded = std::make_shared<LoadedWeights>();
     const TensorSet& tensors = loaded->tensors.emplace(TensorSet::Open(options.folder));
-    WeightReader reader(tensors, cancellation);
+    WeightReader reader(tensors, architecture.prefix, cancellation);
     GraphProgram program = BuildPackedGraph(architecture, reader, precision, kernels);
     const PageReleaser releaser(tensors);
     RunAll(program.packing);
@@ -129,9 +131,11 @@ void Model::LoadExported(const LoadOptions& options, const std::string& path, Ca
     spec.padding_id = reader.TokenId("pad_token_id", spec.positions_follow_padding ? 1 : 0);
     spec.position_rows = reader.Size("max_position_embeddings", 512);
   }
-  const auto weights = ShareWeights(files_key_ + path, cancellation, [&] {
+  const std::string key = files_key_ + path + (options.pooling ? options.pooling->key() : "");
+  const auto weights = ShareWeights(key, cancellation, [&] {
     auto loaded = std::make_shared<LoadedWeights>();
-    loaded->session = OpenPaddedSession(OpenAnyLibrary(options), path, spec.padding_id, cancellation);
+    loaded->session =
+        OpenPaddedSession(OpenAnyLibrary(options), path, spec.padding_id, options.pooling, cancellation);
     loaded->bytes = static_cast<size_t>(fs::file_size(fs::u8path(path)));
     return loaded;
   });
@@ -142,6 +146,12 @@ void Model::LoadExported(const LoadOptions& options, const std::string& path, Ca
   info_.packed = false;
   info_.weight_bytes = weights->bytes;
   info_.labels = session_->labels();
+  info_.pools_itself = session_->pools_itself();
+  if (options.pooling) {
+    info_.hidden_size = info_.labels;
+    info_.activation = ScoreActivation::kIdentity;
+    return;
+  }
   info_.activation =
       has_config ? ReadScoreActivation(json->root(), info_.labels) : DefaultScoreActivation(info_.labels);
 }
@@ -157,7 +167,10 @@ std::shared_ptr<Model> Model::Load(const LoadOptions& options, Cancellation& can
                     options.literal_special_tokens);
   model->LoadWeights(options, cancellation);
   model->tokenizer_ = tokenizer.Wait(cancellation);
-  model->layout_ = std::make_unique<SequenceLayout>(model->tokenizer_->pair_template(), model->rules_);
+  model->layout_ = std::make_unique<SequenceLayout>(
+      options.pooling ? model->tokenizer_->text_template() : model->tokenizer_->pair_template(),
+      model->rules_);
+  model->info_.embeds = options.pooling.has_value();
   model->info_.max_tokens = model->rules_.max_tokens;
   const Library* library = OpenedLibrary();
   model->info_.runtime_path = library->path;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct LoadOptions {
   bool library_required = false;           // the user named it: the only one to try
   bool literal_special_tokens = false;     // text that spells "[SEP]" is text
   Precision precision = Precision::kAuto;
-  std::string kernel_level;  // see KernelsOfLevel
+  std::optional<PoolingRule> pooling;  // an embedder, whose embeddings are made so; else a reranker
+  std::string kernel_level;            // see KernelsOfLevel
   // In place of kernel_level: for tests of kernels that this CPU is not offered.
   const kernels::KernelTable* kernels = nullptr;
 };
@@ -37,6 +39,8 @@ struct ModelInfo {
   size_t layers = 0, hidden_size = 0, intermediate_size = 0, heads = 0, labels = 0, vocab_size = 0,
          max_tokens = 0;
   ScoreActivation activation = ScoreActivation::kSigmoid;
+  bool embeds = false;        // labels is then the dimension of an embedding
+  bool pools_itself = false;  // an exported embedder whose output is pooled already
   std::string runtime_path, runtime_version;
   Precision precision = Precision::kFp32;  // that runs; of an exported graph, as it was written
   // Which kernels run: the level, and those of matrix products and attention. Why a better level does not.

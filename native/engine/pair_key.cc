@@ -17,6 +17,12 @@ struct Secret {
   }
 };
 
+// Whole words, so that no padding is read.
+template <size_t count>
+PairKey KeyOfWords(const uint64_t (&words)[count]) {
+  return KeyOfText({reinterpret_cast<const char*>(words), sizeof words});
+}
+
 }  // namespace
 
 PairKey KeyOfText(std::string_view text) {
@@ -28,9 +34,12 @@ PairKey KeyOfText(std::string_view text) {
 }
 
 PairKey KeyOfPair(const PairKey& query, const PairKey& document, size_t max_tokens, Truncation truncation) {
-  const uint64_t words[] = {query.high,   query.low,  document.high,
-                            document.low, max_tokens, static_cast<uint64_t>(truncation)};
-  return KeyOfText({reinterpret_cast<const char*>(words), sizeof words});
+  return KeyOfWords(
+      {query.high, query.low, document.high, document.low, max_tokens, static_cast<uint64_t>(truncation)});
+}
+
+PairKey KeyOfWindow(const PairKey& pair, size_t first, size_t tokens, size_t query_tokens) {
+  return KeyOfWords({pair.high, pair.low, first, tokens, query_tokens});
 }
 
 }  // namespace crossrank

@@ -19,6 +19,8 @@ struct PairKey {
 
 PairKey KeyOfText(std::string_view text);
 PairKey KeyOfPair(const PairKey& query, const PairKey& document, size_t max_tokens, Truncation truncation);
+// Of a window of the pair's document, beside so many tokens of the query.
+PairKey KeyOfWindow(const PairKey& pair, size_t first, size_t tokens, size_t query_tokens);
 
 }  // namespace crossrank
 

@@ -9,7 +9,7 @@ void PairQueue::Fill(std::vector<Job> jobs, bool in_input_order) {
   in_input_order_ = in_input_order;
   if (in_input_order) return;
   std::sort(jobs_.begin(), jobs_.end(), [](const Job& a, const Job& b) {
-    return a.tokens != b.tokens ? a.tokens > b.tokens : a.document < b.document;
+    return a.tokens != b.tokens ? a.tokens > b.tokens : a.piece < b.piece;
   });
 }
 

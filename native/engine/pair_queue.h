@@ -1,4 +1,5 @@
 // The pairs of one request that wait to be scored, and how pairs that are the same work belong together.
+// (Where documents are cut into windows, read window for pair.)
 //
 // A Work is one distinct pair, waiting or running, with the jobs of all requests that want it. A Job is a
 // request's interest in a work. So a work stands in the queue of each of its requests, is run for the first
@@ -25,7 +26,7 @@ struct Work {
 
 struct Job {
   Request* request = nullptr;
-  uint32_t document = 0;
+  uint32_t piece = 0;  // of the request's
   uint32_t tokens = 0;
   Work* work = nullptr;  // null: not in the scheduler, or no more
   Job *previous = nullptr, *next = nullptr;

@@ -10,12 +10,13 @@ namespace crossrank {
 namespace {
 
 const Error& Disposed() {
-  static const auto* error = new Error(ErrorCode::kClosed, "the reranker has been disposed");
+  static const auto* error = new Error(ErrorCode::kClosed, "the reranker or embedder has been disposed");
   return *error;
 }
 
 const Error& DisposedDuringCall() {
-  static const auto* error = new Error(ErrorCode::kClosed, "the reranker was disposed during the call");
+  static const auto* error =
+      new Error(ErrorCode::kClosed, "the reranker or embedder was disposed during the call");
   return *error;
 }
 
@@ -197,25 +198,46 @@ void EngineRegistry::Cancel(EngineHandle& handle, const std::shared_ptr<Request>
   if (engine) engine->Cancel(request, reason);
 }
 
-void EngineRegistry::WarmUp(EngineHandle& handle, Cancellation& cancellation) {
-  const auto wake = [this] {
-    const Lock lock(mutex_);
-    changed_.notify_all();
-  };
-  const Cancellation::Listener listener(cancellation, wake), closing(handle.closing, wake);
-  EngineSlot& slot = *handle.slot;
-  std::shared_ptr<Engine> engine;
-  {
-    Lock lock(mutex_);
+class EngineRegistry::Loan {
+ public:
+  // Throws kClosed when cancelled, or the load's error.
+  Loan(EngineRegistry& registry, EngineHandle& handle, Cancellation& cancellation)
+      : registry_(registry), handle_(handle) {
+    const auto wake = [&registry] {
+      const Lock lock(registry.mutex_);
+      registry.changed_.notify_all();
+    };
+    const Cancellation::Listener listener(cancellation, wake), closing(handle.closing, wake);
+    Lock lock(registry.mutex_);
     if (handle.closing.cancelled()) throw Disposed();
-    EnsureLoaded(handle, lock, cancellation);
-    slot.in_flight++;
-    handle.warm_ups++;
-    engine = slot.engine;
+    registry.EnsureLoaded(handle, lock, cancellation);
+    handle.slot->in_flight++;
+    handle.loans++;
+    engine_ = handle.slot->engine;
   }
-  std::optional<Error> error;
+  ~Loan() {
+    engine_.reset();  // before the housekeeper may take it for the last
+    const Lock lock(registry_.mutex_);
+    handle_.loans--;
+    handle_.slot->in_flight--;
+    handle_.slot->last_used = Clock::now();
+    registry_.changed_.notify_all();
+  }
+  Loan(const Loan&) = delete;
+  Loan& operator=(const Loan&) = delete;
+
+  Engine& engine() const { return *engine_; }
+
+ private:
+  EngineRegistry& registry_;
+  EngineHandle& handle_;
+  std::shared_ptr<Engine> engine_;
+};
+
+void EngineRegistry::WarmUp(EngineHandle& handle, Cancellation& cancellation) {
+  const Loan loan(*this, handle, cancellation);
   try {
-    for (std::future<void>& lane : engine->WarmUp()) {
+    for (std::future<void>& lane : loan.engine().WarmUp()) {
       while (lane.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) {
         if (handle.closing.cancelled()) throw DisposedDuringCall();
         cancellation.Check();
@@ -223,20 +245,18 @@ void EngineRegistry::WarmUp(EngineHandle& handle, Cancellation& cancellation) {
       lane.get();
     }
   } catch (const std::future_error&) {
-    error = DisposedDuringCall();
+    throw DisposedDuringCall();
   } catch (...) {
     // a run that Stop has ended, among others
-    error = handle.closing.cancelled() ? DisposedDuringCall() : CurrentError();
+    throw handle.closing.cancelled() ? DisposedDuringCall() : CurrentError();
   }
-  engine.reset();
-  {
-    const Lock lock(mutex_);
-    handle.warm_ups--;
-    slot.in_flight--;
-    slot.last_used = Clock::now();
-    changed_.notify_all();
-  }
-  if (error) throw *error;
+}
+
+EncodedBatch EngineRegistry::Tokenize(EngineHandle& handle, const std::vector<std::string>& texts,
+                                      Cancellation& cancellation) {
+  const Loan loan(*this, handle, cancellation);
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  return loan.engine().model().tokenizer().Encode(views.data(), views.size(), true);
 }
 
 void EngineRegistry::Close(EngineHandle& handle) {
@@ -282,7 +302,7 @@ void EngineRegistry::WaitUntilGone(EngineHandle& handle, Cancellation& cancellat
   const EngineSlot& slot = *handle.slot;
   changed_.wait(lock, [&] {
     const bool held = !slot.holders.empty() || slot.state == EngineSlot::State::kUnloaded;
-    return cancellation.cancelled() || stopping_ || (handle.requests.empty() && handle.warm_ups == 0 && held);
+    return cancellation.cancelled() || stopping_ || (handle.requests.empty() && handle.loans == 0 && held);
   });
 }
 

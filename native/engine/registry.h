@@ -70,6 +70,9 @@ class EngineRegistry {
   void Cancel(EngineHandle& handle, const std::shared_ptr<Request>& request, CancelReason reason);
   // Loads the model where it is not loaded, then warms up every lane. Throws kClosed when cancelled.
   void WarmUp(EngineHandle& handle, Cancellation& cancellation);
+  // The tokens of texts, with where they lie, on the calling thread; loads the model where it is not loaded.
+  EncodedBatch Tokenize(EngineHandle& handle, const std::vector<std::string>& texts,
+                        Cancellation& cancellation);
 
   // Ends the handle's requests with kClosed. Idempotent.
   void Close(EngineHandle& handle);
@@ -84,6 +87,8 @@ class EngineRegistry {
 
   // A request has this until the last lane has let go of it.
   struct Ticket;
+  // An engine on loan to a thread of a holder; it is not unloaded meanwhile.
+  class Loan;
 
   void EnsureLoaded(const EngineHandle& handle, Lock& lock, const Cancellation& cancellation);
   void SubmitTo(Engine& engine, EngineHandle& handle, const std::shared_ptr<Request>& request);

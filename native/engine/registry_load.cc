@@ -23,7 +23,7 @@ Error OverBudget(const EngineSlot& slot, const MemoryEstimate& estimate, size_t 
   }
   return Error(ErrorCode::kMemory, own + ", models in use hold about " + Megabytes(in_use) +
                                        ", and memoryBudget is " + Megabytes(budget) +
-                                       "; raise it, or dispose of a reranker first");
+                                       "; raise it, or dispose of a reranker or embedder first");
 }
 
 }  // namespace
@@ -42,9 +42,10 @@ void EngineRegistry::StartLoad(const std::shared_ptr<EngineSlot>& slot) {
 
 std::shared_ptr<Engine> EngineRegistry::LoadEngine(EngineSlot& slot, LoadAttempt& attempt) {
   if (Model::Key(slot.load) != slot.key.model) {
-    throw Error(ErrorCode::kModelInvalid, "the files of the model in " + slot.load.folder +
-                                              " have changed since it was loaded; dispose of this reranker "
-                                              "and load it again");
+    throw Error(ErrorCode::kModelInvalid,
+                "the files of the model in " + slot.load.folder +
+                    " have changed since it was loaded; dispose of what was loaded from it "
+                    "and load it again");
   }
   OpenAnyLibrary(slot.load);
   StopAtExit(ExitStage::kLibraryOpen);

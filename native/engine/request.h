@@ -14,7 +14,9 @@
 #include "common/error.h"
 #include "common/span.h"
 #include "engine/pair_queue.h"
+#include "engine/piece.h"
 #include "engine/truncation.h"
+#include "engine/windows.h"
 #include "model/model_spec.h"
 #include "tokenizer/tokenizer.h"
 
@@ -40,6 +42,8 @@ struct RequestOptions {
   ScoreActivation activation = ScoreActivation::kIdentity;
   Priority priority = Priority::kInteractive;
   OnTimeout on_timeout = OnTimeout::kError;
+  // Documents that do not fit are cut into these; without it they are truncated. Of a ranking alone.
+  std::optional<WindowOptions> windows;
   // Whether scores of the same pairs are taken from, and shared with, other requests: from the cache and from
   // work that waits or runs. Without it every pair is scored for this request alone.
   bool share = true;
@@ -53,6 +57,8 @@ struct RankedDocument {
   uint32_t index;        // into the request's documents
   float score;           // NaN: not scored
   uint32_t tokens_lost;  // 0: the model saw the whole pair
+  uint32_t windows = 0;  // that were scored
+  TextSpan span{};       // of the best of them, where options.windows
 };
 
 struct Outcome {
@@ -61,7 +67,8 @@ struct Outcome {
   std::vector<float> scores;           // else: [pairs, labels]
   size_t pairs = 0;
   size_t scored = 0;      // of them; all, or the answer is degraded
-  size_t cached = 0;      // of the scored: by the cache, or by the same pair of this or another request
+  size_t windows = 0;     // scored: as many as pairs, but where documents were cut into several
+  size_t cached = 0;      // of the windows: by the cache, or by the same pair of this or another request
   size_t tokens = 0;      // that the model computed for this request, special tokens included
   bool degraded = false;  // time was over
   double tokenize_ms = 0, queue_ms = 0, compute_ms = 0;
@@ -76,7 +83,7 @@ struct Outcome {
 //   ended it.
 struct Request : std::enable_shared_from_this<Request> {
   // Texts: queries first, then documents. Document d is paired with query query_of[d], or query 0 where that
-  // is empty.
+  // is empty. Without queries, documents are texts to be embedded, and a pair is one of them.
   std::vector<std::string> queries, documents;
   std::vector<uint32_t> query_of;
   RequestOptions options;
@@ -93,14 +100,17 @@ struct Request : std::enable_shared_from_this<Request> {
   std::vector<uint32_t> wanted;              // texts of these
   std::vector<EncodedBatch> encoded;         // one for each slice of wanted texts
   std::vector<Span<const uint32_t>> tokens;  // [texts], into encoded
+  std::vector<TokenOffsets> offsets;         // the same, where options.windows
   std::atomic<size_t> slices_left{0};
-  std::vector<PairLengths> lengths;  // [documents], after truncation
+  std::vector<Piece> pieces;  // of the missing documents, in their order
 
   // Under the engine's mutex
   std::atomic<bool> ended{false};  // set under the mutex; lanes may look without it to save themselves work
-  std::vector<float> logits;       // [documents, labels]; NaN: not scored
+  std::vector<float> logits;       // [documents, labels]; of the best piece so far; NaN: none
+  std::vector<Progress> progress;  // [documents]
   std::vector<uint32_t> tokens_lost;  // [documents]
   size_t pairs_left = 0;
+  size_t windows = 0;  // scored
   size_t cached = 0, computed_tokens = 0;
   size_t queued_tokens = 0;  // that admission counts for it
   uint64_t number = 0;       // of admission
@@ -110,7 +120,9 @@ struct Request : std::enable_shared_from_this<Request> {
 
   std::shared_ptr<void> ticket;  // of who submitted it; let go when nothing works on it any more
 
-  Span<const uint32_t> query_tokens(size_t document) const { return tokens[query(document)]; }
+  Span<const uint32_t> query_tokens(size_t document) const {
+    return queries.empty() ? Span<const uint32_t>() : tokens[query(document)];
+  }
   Span<const uint32_t> document_tokens(size_t document) const { return tokens[queries.size() + document]; }
 };
 

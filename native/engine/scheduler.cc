@@ -47,6 +47,7 @@ void Scheduler::Add(Job& job, const PairKey* key) {
   Work& work = works_[key == nullptr ? own : *key];
   work.key = key == nullptr ? own : *key;
   job.work = &work;
+  job.previous = nullptr;
   job.next = work.jobs;
   if (job.next != nullptr) job.next->previous = &job;
   work.jobs = &job;
@@ -203,7 +204,7 @@ bool Scheduler::Fits(const Filling& chunk, size_t tokens) const {
 }
 
 void Scheduler::Take(Job& job, Filling& chunk) {
-  chunk.items.push_back({job.request->shared_from_this(), job.document, job.tokens, job.work});
+  chunk.items.push_back({job.request->shared_from_this(), job.piece, job.tokens, job.work});
   chunk.tokens += job.tokens;
   chunk.longest = std::max<size_t>(chunk.longest, job.tokens);
   job.work->running = true;

@@ -44,7 +44,7 @@ namespace crossrank {
 // A pair in a chunk, with the tokens of one of the requests that want it.
 struct ChunkItem {
   std::shared_ptr<Request> request;
-  uint32_t document;
+  uint32_t piece;  // of the request's
   uint32_t tokens;
   Work* work;  // valid until the scheduler is told how the run ended
 };
@@ -62,6 +62,7 @@ class Scheduler {
 
   // A request takes its place in the order of age; then jobs of its queue are added one by one. A job waits
   // from then on, or joins the run of its pair. Same keys tell same pairs; without one a pair is its own.
+  // A job that is done may be added again, as the next window of its document, of as many tokens.
   void Admit(Request& request);
   void Add(Job& job, const PairKey* key);
 

@@ -20,6 +20,12 @@ SequenceLayout::SequenceLayout(PairTemplate pair_template, const Rules& rules)
                                                 std::to_string(rules_.type_vocab_size));
     }
   }
+  if (special_tokens_ == 0) {
+    throw Error(
+        ErrorCode::kModelInvalid,
+        "tokenizer.json puts no special tokens around a text, as every model that is known here needs; its "
+        "post_processor is missing");
+  }
   if (special_tokens_ + 2 > rules_.max_tokens) {
     throw Error(ErrorCode::kModelInvalid, "the model's length of " + std::to_string(rules_.max_tokens) +
                                               " tokens leaves no room beside " +

@@ -1,4 +1,5 @@
-// How a pair of token lists becomes one sequence of this model: special tokens, type ids, position ids.
+// How a pair of token lists, or a document by itself, becomes one sequence of this model: special tokens,
+// type ids, position ids.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,7 @@ class SequenceLayout {
 
   size_t max_tokens() const { return rules_.max_tokens; }
   size_t special_tokens() const { return special_tokens_; }
+  bool cut_left() const { return rules_.cut_left; }
 
   // Appends the pair, cut to `lengths`.
   void Append(Span<const uint32_t> query, Span<const uint32_t> document, PairLengths lengths,

@@ -271,8 +271,8 @@ void Attention(const AttentionArgs& args) {
     const size_t first_token = static_cast<size_t>(args.offsets[s]);
     const size_t tokens = static_cast<size_t>(args.offsets[s + 1]) - first_token;
     if (tokens == 0) continue;
-    const size_t first_query = args.first_only ? s : first_token;
-    const size_t queries = args.first_only ? 1 : tokens;
+    const size_t first_query = args.one_query ? s : first_token;
+    const size_t queries = args.one_query ? 1 : tokens;
     const AttentionLayout layout = LayoutFor(tokens, args.head_size);
     head.keys = tokens;
     head.packed_keys = reinterpret_cast<Wide::Packed*>(workspace);

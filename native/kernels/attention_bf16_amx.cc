@@ -207,8 +207,8 @@ void Run(const AttentionBf16Args& args) {
     const size_t first_token = static_cast<size_t>(args.offsets[s]);
     head.keys = static_cast<size_t>(args.offsets[s + 1]) - first_token;
     if (head.keys == 0) continue;
-    const size_t first_query = args.first_only ? s : first_token;
-    const size_t queries = args.first_only ? 1 : head.keys;
+    const size_t first_query = args.one_query ? s : first_token;
+    const size_t queries = args.one_query ? 1 : head.keys;
     const AttentionLayout layout(head.keys, args.heads, args.head_size, args.out_format);
     head.head_steps = layout.head_steps;
     head.key_steps = layout.key_steps;

@@ -57,11 +57,12 @@ struct AttentionArgs {
   const float *q, *k, *v;
   size_t q_stride, kv_stride;
   const float *q_bias, *v_bias;  // [heads * head_size] each
-  // Sequence s owns tokens [offsets[s], offsets[s + 1]). With first_only its single query is row s of q and
-  // out (the last layer needs the first token alone); else its queries are the same rows as its tokens.
+  // Sequence s owns tokens [offsets[s], offsets[s + 1]). With one_query its single query is row s of q and
+  // out (the last layer needs one token alone: the first, or the last); else its queries are the same rows as
+  // its tokens.
   const int32_t* offsets;  // [sequences + 1]
   size_t sequences;
-  bool first_only;
+  bool one_query;
   size_t heads, head_size;  // head_size at most kMaxHeadSize
   float* out;               // [query rows, heads * head_size]; may be q, if q is dense
   // attention_workspace_floats(longest sequence, head_size) floats

@@ -102,7 +102,7 @@ struct AttentionBf16Args {
   // As in AttentionArgs.
   const int32_t* offsets;
   size_t sequences;
-  bool first_only;
+  bool one_query;
   size_t heads, head_size;  // head_size: a multiple of 8, at most 128
   uint8_t* out;       // [query rows] encoded in out_format, RowStride(out_format, heads * head_size) apart
   Format out_format;  // kBf16 or kInt8

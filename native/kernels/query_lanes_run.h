@@ -43,8 +43,8 @@ void Run(const AttentionBf16Args& args) {
     const size_t first = static_cast<size_t>(args.offsets[s]);
     head.keys = static_cast<size_t>(args.offsets[s + 1]) - first;
     if (head.keys == 0) continue;
-    const size_t row = args.first_only ? s : first;
-    head.queries = args.first_only ? 1 : head.keys;
+    const size_t row = args.one_query ? s : first;
+    head.queries = args.one_query ? 1 : head.keys;
     const Layout at = LayoutFor<Words>(head.keys, args.heads, args.head_size, args.out_format);
     head.packed_keys = args.workspace + at.keys;
     head.packed_values = args.workspace + at.values;

@@ -10,7 +10,7 @@ namespace {
 using kernels::Activation;
 
 std::string LayerName(const std::string& prefix, size_t index) {
-  return prefix + ".encoder.layer." + std::to_string(index);
+  return prefix + "encoder.layer." + std::to_string(index);
 }
 
 std::vector<LayerModules> EncoderLayers(const std::string& prefix, size_t count) {
@@ -51,12 +51,13 @@ Architecture DescribeBertFamily(const JsonView& config, const std::string& model
   spec.padding_id = reader.TokenId("pad_token_id", roberta ? 1 : 0);
   spec.positions_follow_padding = roberta;
 
-  const std::string prefix = roberta ? "roberta" : model_type;
-  out.words = prefix + ".embeddings.word_embeddings";
-  out.positions = prefix + ".embeddings.position_embeddings";
-  out.types = prefix + ".embeddings.token_type_embeddings";
-  out.embedding_norm = prefix + ".embeddings.LayerNorm";
-  if (spec.embedding_size != spec.hidden_size) out.projection = prefix + ".embeddings_project";
+  out.prefix = roberta ? "roberta." : model_type + ".";
+  const std::string& prefix = out.prefix;
+  out.words = prefix + "embeddings.word_embeddings";
+  out.positions = prefix + "embeddings.position_embeddings";
+  out.types = prefix + "embeddings.token_type_embeddings";
+  out.embedding_norm = prefix + "embeddings.LayerNorm";
+  if (spec.embedding_size != spec.hidden_size) out.projection = prefix + "embeddings_project";
   out.layers = EncoderLayers(prefix, spec.layers);
   out.beyond_last_layer = LayerName(prefix, spec.layers) + ".attention.self.query";
 

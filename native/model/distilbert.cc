@@ -20,6 +20,7 @@ Architecture DescribeDistilBert(const JsonView& config) {
   spec.hidden_activation = reader.Activation("activation", "gelu");
   spec.padding_id = reader.TokenId("pad_token_id", 0);
 
+  out.prefix = "distilbert.";
   out.words = "distilbert.embeddings.word_embeddings";
   out.positions = "distilbert.embeddings.position_embeddings";
   out.embedding_norm = "distilbert.embeddings.LayerNorm";

@@ -17,6 +17,26 @@ std::string ReadArchitectureName(const JsonView& config) {
   return std::string(names.element(0).string());
 }
 
+// Where config.json names no architecture, the weights tell.
+void CheckTask(const std::string& architecture, bool embeds) {
+  if (architecture.empty()) return;
+  const std::string ending = "ForSequenceClassification";
+  const bool scores = architecture.size() >= ending.size() &&
+                      architecture.compare(architecture.size() - ending.size(), ending.size(), ending) == 0;
+  if (embeds && scores) {
+    throw Error(ErrorCode::kModelUnsupported,
+                "config.json: architecture \"" + architecture +
+                    "\" is a reranker (cross-encoder), whose states were not trained to be embeddings; load "
+                    "it with Reranker.load");
+  }
+  if (!embeds && !scores) {
+    throw Error(ErrorCode::kModelUnsupported,
+                "config.json: architecture \"" + architecture +
+                    "\" has no classification head; a reranker is a ...ForSequenceClassification model "
+                    "(cross-encoder). An embedding model is loaded with Embedder.load");
+  }
+}
+
 size_t ReadLabels(const JsonView& config) {
   const ConfigReader reader(config);
   if (config.has("id2label") && config["id2label"].isObject()) {
@@ -109,7 +129,7 @@ ScoreActivation ReadScoreActivation(const JsonView& config, size_t labels) {
                   "\" is not supported; known are Identity and Sigmoid of torch");
 }
 
-Architecture DescribeModel(const JsonView& config) {
+Architecture DescribeModel(const JsonView& config, const std::optional<PoolingRule>& pooling) {
   if (!config.isObject()) throw Error(ErrorCode::kModelInvalid, "config.json: must hold an object");
   const ConfigReader reader(config);
   const std::string model_type = reader.Text("model_type", "");
@@ -121,20 +141,15 @@ Architecture DescribeModel(const JsonView& config) {
                 "config.json: model_type \"" + model_type +
                     "\" is not supported; known are bert, roberta, xlm-roberta, electra and distilbert");
   }
-  const std::string ending = "ForSequenceClassification";
-  if (!architecture.empty() &&
-      (architecture.size() < ending.size() ||
-       architecture.compare(architecture.size() - ending.size(), ending.size(), ending) != 0)) {
-    throw Error(ErrorCode::kModelUnsupported, "config.json: architecture \"" + architecture +
-                                                  "\" has no classification head; a reranker is a "
-                                                  "...ForSequenceClassification model (cross-encoder)");
-  }
+  CheckTask(architecture, pooling.has_value());
   CheckQuantization(config);
   Architecture out = bert_family ? DescribeBertFamily(config, model_type) : DescribeDistilBert(config);
   out.spec.model_type = model_type;
   out.spec.architecture = architecture.empty() ? model_type : architecture;
-  out.spec.labels = ReadLabels(config);
-  out.spec.score_activation = ReadScoreActivation(config, out.spec.labels);
+  out.spec.pooling = pooling;
+  out.spec.labels = pooling ? out.spec.hidden_size : ReadLabels(config);
+  out.spec.score_activation =
+      pooling ? ScoreActivation::kIdentity : ReadScoreActivation(config, out.spec.labels);
   CheckShape(out.spec);
   return out;
 }

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
 #include "model/json.h"
+#include "model/pooling.h"
 
 namespace crossrank {
 
@@ -25,10 +27,11 @@ struct ModelSpec {
   size_t intermediate_size = 0;
   size_t position_rows = 0;
   size_t type_vocab_size = 0;  // 0: the architecture has no token types
-  size_t labels = 0;
+  size_t labels = 0;           // values that a sequence gets: scores, or its embedding
   float layer_norm_epsilon = 0;
   kernels::Activation hidden_activation = kernels::Activation::kGeluErf;
   ScoreActivation score_activation = ScoreActivation::kSigmoid;
+  std::optional<PoolingRule> pooling;  // of an embedder; a reranker has a head instead
   // RoBERTa counts positions from padding_id + 1 and gives padding tokens, also those spelt in the text,
   // the position padding_id (transformers, create_position_ids_from_input_ids).
   bool positions_follow_padding = false;
@@ -54,15 +57,18 @@ struct HeadStage {
 
 struct Architecture {
   ModelSpec spec;
+  // What encoder tensors start with, such as "bert."; a checkpoint of the encoder alone leaves it out.
+  std::string prefix;
   std::string words, positions, types, embedding_norm;
   std::string projection;  // empty where embedding_size equals hidden_size
   std::vector<LayerModules> layers;
   std::string beyond_last_layer;  // a module that must not exist, or config.json says too few layers
-  std::vector<HeadStage> head;
+  std::vector<HeadStage> head;    // not read where the spec has a pooling
 };
 
-// Throws kModelUnsupported for what this engine does not know, by name, and kModelInvalid for what is wrong.
-Architecture DescribeModel(const JsonView& config);
+// A reranker, or with `pooling` an embedder. Throws kModelUnsupported for what this engine does not know, by
+// name, and kModelInvalid for what is wrong.
+Architecture DescribeModel(const JsonView& config, const std::optional<PoolingRule>& pooling);
 
 // What exported ONNX graphs, too, need to know of their config.
 bool PositionsFollowPadding(const std::string& model_type);

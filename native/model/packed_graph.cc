@@ -37,7 +37,7 @@ class PackedGraphBuilder {
     } else {
       for (size_t i = 0; i < spec_.layers; i++) hidden = Layer(i, hidden);
     }
-    Head(hidden);
+    spec_.pooling ? Pool(hidden) : Head(hidden);
     GraphProgram program = std::move(graph_).Finish({{"", 17}, {operators::kDomain, 1}});
     program.linears = std::move(linears_);
     program.packing = std::move(packing_);
@@ -63,9 +63,18 @@ class PackedGraphBuilder {
     return graph_.AddInitializer(weights_.Vector(module + ".bias", size));
   }
 
-  std::string FirstTokens(const std::string& hidden) {
-    const std::string output = Value("first");
-    graph_.AddNode(operators::kDomain, operators::kFirstTokens, output, {hidden, kOffsets}, {output});
+  // Whether what follows the encoder reads one token of each sequence and nothing else, as a head does. Then
+  // the last layer computes keys and values for all tokens but everything after them for that token alone:
+  // 5/6 of that layer's work less, the same bits.
+  bool ReadsOneToken() const { return !spec_.pooling || spec_.pooling->pooling != Pooling::kMean; }
+
+  bool IsNarrow(size_t layer) const { return layer + 1 == spec_.layers && ReadsOneToken(); }
+
+  std::string OneToken(const std::string& hidden) {
+    const bool last = spec_.pooling && spec_.pooling->pooling == Pooling::kLast;
+    const std::string output = Value("token");
+    graph_.AddNode(operators::kDomain, operators::kOneToken, output, {hidden, kOffsets}, {output},
+                   {Int("last", last ? 1 : 0)});
     return output;
   }
 
@@ -118,14 +127,11 @@ class PackedGraphBuilder {
     return output;
   }
 
-  // The head reads the first token of each sequence and nothing else, so the last layer computes keys and
-  // values for all tokens but everything after them for the first tokens alone: 5/6 of that layer's work
-  // less, the same bits.
   std::string Layer(size_t index, const std::string& hidden) {
     const LayerModules& modules = architecture_.layers[index];
     const size_t size = spec_.hidden_size;
-    const bool last = index + 1 == spec_.layers;
-    const std::string queried = last ? FirstTokens(hidden) : hidden;
+    const bool narrow = IsNarrow(index);
+    const std::string queried = narrow ? OneToken(hidden) : hidden;
     const std::string query = Linear(modules.query, queried, size, size);
     const std::string key = Linear(modules.key, hidden, size, size);
     const std::string value = Linear(modules.value, hidden, size, size);
@@ -133,7 +139,7 @@ class PackedGraphBuilder {
     const std::string context = Value("context");
     graph_.AddNode(operators::kDomain, operators::kAttention, AttentionName(modules),
                    {query, key, value, Bias(modules.query, size), Bias(modules.value, size), kOffsets},
-                   {context}, AttentionAttributes(last, 0, 0));
+                   {context}, AttentionAttributes(narrow, 0, 0));
     const std::string attended = ResidualNorm(Linear(modules.attention_output, context, size, size),
                                               modules.attention_output, queried, modules.attention_norm);
     const std::string up = Linear(modules.up, attended, spec_.intermediate_size, size);
@@ -146,9 +152,9 @@ class PackedGraphBuilder {
   static std::string AttentionName(const LayerModules& modules) { return modules.query + " (attention)"; }
 
   // k_column and v_column: where keys and values start in a tensor that holds more.
-  std::vector<GraphWriter::Attribute> AttentionAttributes(bool first_only, size_t k_column, size_t v_column) {
+  std::vector<GraphWriter::Attribute> AttentionAttributes(bool one_query, size_t k_column, size_t v_column) {
     return {Int("heads", spec_.heads), Int("head_size", spec_.hidden_size / spec_.heads),
-            Int("k_column", k_column), Int("v_column", v_column), Int("first_only", first_only ? 1 : 0)};
+            Int("k_column", k_column), Int("v_column", v_column), Int("one_query", one_query ? 1 : 0)};
   }
 
   // ---- Products of our own: activations travel as encoded rows, beside the fp32 rows that residuals add up.
@@ -205,9 +211,8 @@ class PackedGraphBuilder {
     return output;
   }
 
-  // Query, key and value are one product; in the last layer, whose only queries are the first tokens, key and
-  // value are.
-  std::string Context(const LayerModules& modules, const Hidden& hidden, const Hidden& queried, bool last) {
+  // Query, key and value are one product; in a narrow layer key and value are.
+  std::string Context(const LayerModules& modules, const Hidden& hidden, const Hidden& queried, bool narrow) {
     const size_t size = spec_.hidden_size;
     const bool fp32 = AttendsInFp32(spec_, precision_);
     std::string query, keys;
@@ -216,7 +221,7 @@ class PackedGraphBuilder {
       if (fp32) return LinearFloat(name, rows, linear);
       return LinearRows(name, rows, linear, -1, kernels::Format::kBf16);
     };
-    if (last) {
+    if (narrow) {
       query = multiply(modules.query, queried.rows, Pack({modules.query}, size, size, !fp32));
       keys = multiply(modules.key, hidden.rows, Pack({modules.key, modules.value}, size, size, !fp32));
     } else {
@@ -224,7 +229,7 @@ class PackedGraphBuilder {
                               Pack({modules.query, modules.key, modules.value}, size, size, !fp32));
     }
     std::vector<GraphWriter::Attribute> attributes =
-        last ? AttentionAttributes(true, 0, size) : AttentionAttributes(false, size, 2 * size);
+        narrow ? AttentionAttributes(true, 0, size) : AttentionAttributes(false, size, 2 * size);
     const std::string context = Value("context");
     if (fp32) {
       graph_.AddNode(operators::kDomain, operators::kAttention, AttentionName(modules),
@@ -244,13 +249,13 @@ class PackedGraphBuilder {
     Hidden hidden{values, Encode(values)};
     for (size_t i = 0; i < spec_.layers; i++) {
       const LayerModules& modules = architecture_.layers[i];
-      const bool last = i + 1 == spec_.layers;
+      const bool narrow = IsNarrow(i);
       Hidden queried = hidden;
-      if (last) {
-        queried.values = FirstTokens(hidden.values);
+      if (narrow) {
+        queried.values = OneToken(hidden.values);
         queried.rows = Encode(queried.values);
       }
-      const std::string context = Context(modules, hidden, queried, last);
+      const std::string context = Context(modules, hidden, queried, narrow);
       const Hidden attended =
           LinearNorm(modules.attention_output, context, Pack({modules.attention_output}, size, size),
                      queried.values, modules.attention_norm);
@@ -280,6 +285,15 @@ class PackedGraphBuilder {
       graph_.AddNode("", "Gemm", stage.linear, {hidden, weight, Bias(stage.linear, size)}, {kLogits},
                      {GraphWriter::Int("transB", 1)});
     }
+  }
+
+  void Pool(const std::string& hidden) {
+    const PoolingRule& rule = *spec_.pooling;
+    std::vector<std::string> inputs{hidden};
+    if (!ReadsOneToken()) inputs.push_back(kOffsets);
+    graph_.AddNode(operators::kDomain, operators::kPool, "pooling", inputs, {kLogits},
+                   {GraphWriter::Int("pooling", static_cast<int64_t>(rule.pooling)),
+                    Int("normalize", rule.normalize ? 1 : 0)});
   }
 
   static constexpr const char* kInputIds = operators::kInputIds;

@@ -2,7 +2,7 @@
 //
 // Inputs    input_ids, position_ids, type_ids  int32 [tokens]      the tokens of all sequences, end to end
 //           offsets                            int32 [sequences + 1]
-// Output    logits                             float [sequences, labels]
+// Output    logits                             float [sequences, labels]; of an embedder, the embeddings
 #pragma once
 
 #include "model/graph_writer.h"

@@ -52,8 +52,14 @@ bool Aligned(const Tensor& tensor) {
 
 }  // namespace
 
-const Tensor& WeightReader::Require(const std::string& name, const std::vector<int64_t>& shape) const {
+const Tensor* WeightReader::Find(const std::string& name) const {
   const Tensor* tensor = tensors_.Find(name);
+  if (tensor != nullptr || name.compare(0, prefix_.size(), prefix_) != 0) return tensor;
+  return tensors_.Find(name.substr(prefix_.size()));
+}
+
+const Tensor& WeightReader::Require(const std::string& name, const std::vector<int64_t>& shape) const {
+  const Tensor* tensor = Find(name);
   if (tensor == nullptr) {
     throw Error(ErrorCode::kModelInvalid,
                 "tensor " + name +
@@ -164,14 +170,12 @@ WeightReader::Table WeightReader::EmbeddingTable(const std::string& name, size_t
 }
 
 Initializer WeightReader::Gamma(const std::string& module, size_t size) {
-  const bool old_name =
-      tensors_.Find(module + ".weight") == nullptr && tensors_.Find(module + ".gamma") != nullptr;
+  const bool old_name = Find(module + ".weight") == nullptr && Find(module + ".gamma") != nullptr;
   return Vector(module + (old_name ? ".gamma" : ".weight"), size);
 }
 
 Initializer WeightReader::Beta(const std::string& module, size_t size) {
-  const bool old_name =
-      tensors_.Find(module + ".bias") == nullptr && tensors_.Find(module + ".beta") != nullptr;
+  const bool old_name = Find(module + ".bias") == nullptr && Find(module + ".beta") != nullptr;
   return Vector(module + (old_name ? ".beta" : ".bias"), size);
 }
 

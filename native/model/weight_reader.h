@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/cancellation.h"
@@ -16,11 +17,12 @@ namespace crossrank {
 
 class WeightReader {
  public:
-  // `cancellation` ends, with kClosed, what converts and packs tensors.
-  WeightReader(const TensorSet& tensors, const Cancellation& cancellation)
-      : tensors_(tensors), cancellation_(cancellation) {}
+  // A tensor whose name starts with `prefix` is looked for without it, too. `cancellation` ends, with
+  // kClosed, what converts and packs tensors.
+  WeightReader(const TensorSet& tensors, std::string prefix, const Cancellation& cancellation)
+      : tensors_(tensors), prefix_(std::move(prefix)), cancellation_(cancellation) {}
 
-  bool Has(const std::string& name) const { return tensors_.Find(name) != nullptr; }
+  bool Has(const std::string& name) const { return Find(name) != nullptr; }
 
   // A file that the weights lie in.
   const std::string& file() const { return tensors_.files().front().path(); }
@@ -56,6 +58,7 @@ class WeightReader {
   void CountPacked(size_t bytes) { bytes_ += bytes; }
 
  private:
+  const Tensor* Find(const std::string& name) const;
   const Tensor& Require(const std::string& name, const std::vector<int64_t>& shape) const;
   const Tensor& RequireScale(const std::string& name, size_t rows) const;
   // A tensor as rows that to_float takes; `copy` holds them where the file's are not aligned.
@@ -67,6 +70,7 @@ class WeightReader {
   }
 
   const TensorSet& tensors_;
+  const std::string prefix_;
   const Cancellation& cancellation_;
   size_t parameters_ = 0;
   size_t bytes_ = 0, converted_bytes_ = 0;

@@ -5,6 +5,7 @@
 
 #include "common/aligned_buffer.h"
 #include "runtime/operator.h"
+#include "runtime/pool_text.h"
 
 namespace crossrank::operators {
 
@@ -80,7 +81,7 @@ class AttentionKernel : public OperatorKernel<AttentionKernel> {
         head_size_(Size(info, "head_size")),
         k_column_(Size(info, "k_column")),
         v_column_(Size(info, "v_column")),
-        first_only_(Size(info, "first_only") != 0) {}
+        one_query_(Size(info, "one_query") != 0) {}
 
   void Run(Ort::KernelContext& context) {
     thread_local AlignedBuffer workspace;
@@ -98,7 +99,7 @@ class AttentionKernel : public OperatorKernel<AttentionKernel> {
     args.v_bias = TensorData<float>(context.GetInput(4));
     args.offsets = TensorData<int32_t>(offsets);
     args.sequences = ShapeOf(offsets).rows - 1;
-    args.first_only = first_only_;
+    args.one_query = one_query_;
     args.heads = heads_;
     args.head_size = head_size_;
     args.out = FloatOutput(context, 0, queries.rows, columns);
@@ -110,7 +111,7 @@ class AttentionKernel : public OperatorKernel<AttentionKernel> {
 
  private:
   size_t heads_, head_size_, k_column_, v_column_;
-  bool first_only_;
+  bool one_query_;
 };
 
 class BiasActivationKernel : public OperatorKernel<BiasActivationKernel> {
@@ -152,9 +153,10 @@ class BiasResidualLayerNormKernel : public OperatorKernel<BiasResidualLayerNormK
   float epsilon_;
 };
 
-class FirstTokensKernel : public OperatorKernel<FirstTokensKernel> {
+class OneTokenKernel : public OperatorKernel<OneTokenKernel> {
  public:
-  using OperatorKernel::OperatorKernel;
+  OneTokenKernel(const Ort::ConstKernelInfo& info, const OperatorContext& context)
+      : OperatorKernel(info, context), last_(Size(info, "last") != 0) {}
 
   void Run(Ort::KernelContext& context) {
     const Ort::ConstValue hidden = context.GetInput(0);
@@ -165,10 +167,40 @@ class FirstTokensKernel : public OperatorKernel<FirstTokensKernel> {
     const int32_t* starts = TensorData<int32_t>(offsets);
     float* out = FloatOutput(context, 0, sequences, columns);
     for (size_t s = 0; s < sequences; s++) {
-      std::memcpy(out + s * columns, from + static_cast<size_t>(starts[s]) * columns,
-                  columns * sizeof(float));
+      const auto token = static_cast<size_t>(last_ ? starts[s + 1] - 1 : starts[s]);
+      std::memcpy(out + s * columns, from + token * columns, columns * sizeof(float));
     }
   }
+
+ private:
+  bool last_;
+};
+
+class PoolKernel : public OperatorKernel<PoolKernel> {
+ public:
+  PoolKernel(const Ort::ConstKernelInfo& info, const OperatorContext& context)
+      : OperatorKernel(info, context),
+        rule_{static_cast<Pooling>(info.GetAttribute<int64_t>("pooling")), Size(info, "normalize") != 0} {}
+
+  void Run(Ort::KernelContext& context) {
+    const Ort::ConstValue hidden = context.GetInput(0);
+    const MatrixShape shape = ShapeOf(hidden);
+    const bool one_row = context.GetInputCount() < 2;
+    const Ort::ConstValue offsets = context.GetInput(one_row ? 0 : 1);
+    const size_t sequences = one_row ? shape.rows : ShapeOf(offsets).rows - 1;
+    const int32_t* starts = one_row ? nullptr : TensorData<int32_t>(offsets);
+    const float* from = TensorData<float>(hidden);
+    float* out = FloatOutput(context, 0, sequences, shape.columns);
+    for (size_t s = 0; s < sequences; s++) {
+      const size_t first = one_row ? s : static_cast<size_t>(starts[s]);
+      const size_t end = one_row ? s + 1 : static_cast<size_t>(starts[s + 1]);
+      PoolText(from + first * shape.columns, end - first, shape.columns, rule_, out + s * shape.columns);
+    }
+    Computed(out, sequences * shape.columns);
+  }
+
+ private:
+  PoolingRule rule_;
 };
 
 }  // namespace crossrank::operators

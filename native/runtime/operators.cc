@@ -19,7 +19,8 @@ struct OperatorSet::Parts {
                                                  context};
   Operator<BiasResidualLayerNormKernel> bias_residual_layer_norm{
       {kBiasResidualLayerNorm, {kFloat, kFloat, kFloat, kFloat, kFloat}, 5, {kFloat}, true}, context};
-  Operator<FirstTokensKernel> first_tokens{{kFirstTokens, {kFloat, kInt32}, 2}, context};
+  Operator<OneTokenKernel> one_token{{kOneToken, {kFloat, kInt32}, 2}, context};
+  Operator<PoolKernel> pool{{kPool, {kFloat, kInt32}, 1}, context};
 
   Operator<EncodeKernel> encode{{kEncode, {kFloat}, 1, {kByte}}, context};
   Operator<LinearFloatKernel> linear_float{{kLinearFloat, {kByte}, 1}, context};
@@ -35,7 +36,8 @@ struct OperatorSet::Parts {
     domain.Add(&attention);
     domain.Add(&bias_activation);
     domain.Add(&bias_residual_layer_norm);
-    domain.Add(&first_tokens);
+    domain.Add(&one_token);
+    domain.Add(&pool);
     domain.Add(&encode);
     domain.Add(&linear_float);
     domain.Add(&linear_rows);

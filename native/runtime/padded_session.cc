@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "kernels/kernels.h"
+#include "runtime/pool_text.h"
 #include "runtime/session.h"
 #include "runtime/session_options.h"
 #include "runtime/tensor_data.h"
@@ -17,6 +18,19 @@ struct GraphInput {
   std::string name;
   InputRole role;
   bool is_int64;
+};
+
+// Scores or embeddings are rows of a batch; the states of tokens are rows of batch and tokens.
+struct GraphOutput {
+  std::string name;
+  ONNXTensorElementDataType type;
+  std::vector<int64_t> shape;
+
+  bool of_floats() const {
+    return type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT || type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+  }
+  bool per_text() const { return of_floats() && (shape.size() == 1 || (shape.size() == 2 && shape[1] > 0)); }
+  bool per_token() const { return of_floats() && shape.size() == 3 && shape[2] > 0; }
 };
 
 InputRole RoleOf(const std::string& name) {
@@ -33,8 +47,10 @@ InputRole RoleOf(const std::string& name) {
 class PaddedSession : public ScoringSession {
  public:
   PaddedSession(const Library& library, const std::string& path, int32_t padding_id,
-                Cancellation& cancellation)
-      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)), padding_id_(padding_id) {
+                const std::optional<PoolingRule>& pooling, Cancellation& cancellation)
+      : memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeDefault)),
+        padding_id_(padding_id),
+        pooling_(pooling) {
     Ort::SessionOptions options = SingleThreadedOptions();
     options.SetGraphOptimizationLevel(ORT_ENABLE_ALL);
     options.DisableCpuMemArena();  // grows without bound over varying padded shapes
@@ -43,10 +59,14 @@ class PaddedSession : public ScoringSession {
     const auto ending = EndCreationWhen(cancellation, library, options);
     session_ = Ort::Session(*library.env, std::filesystem::u8path(path).c_str(), options);
     ReadInputs();
-    ReadOutput();
+    output_ = pooling_ ? EmbeddingOutput() : ScoreOutput();
   }
 
-  size_t labels() const override { return labels_; }
+  size_t labels() const override {
+    return output_.shape.size() == 1 ? 1 : static_cast<size_t>(output_.shape.back());
+  }
+
+  bool pools_itself() const override { return pooling_ && output_.per_text(); }
 
   void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) override {
     const size_t rows = batch.sequences();
@@ -72,11 +92,15 @@ class PaddedSession : public ScoringSession {
         values.push_back(Ort::Value::CreateTensor<int32_t>(memory_, narrow, rows * columns, shape, 2));
       }
     }
-    const char* const output_names[] = {output_name_.c_str()};
+    const char* const output_names[] = {output_.name.c_str()};
     try {
       const std::vector<Ort::Value> outputs =
           session_.Run(handle.options(), names.data(), values.data(), values.size(), output_names, 1);
-      CopyLogits(outputs[0], rows, logits);
+      if (output_.per_token()) {
+        PoolTokens(outputs[0], batch, columns, logits);
+      } else {
+        CopyTexts(outputs[0], rows, logits);
+      }
     } catch (const Ort::Exception& error) {
       ThrowRuntimeError("ONNX Runtime failed", error);
     }
@@ -131,64 +155,114 @@ class PaddedSession : public ScoringSession {
     if (!has_ids) throw Error(ErrorCode::kModelUnsupported, "the exported model has no input \"input_ids\"");
   }
 
-  void ReadOutput() {
+  std::vector<GraphOutput> Outputs() const {
     Ort::AllocatorWithDefaultOptions allocator;
-    size_t chosen = 0;
+    std::vector<GraphOutput> outputs;
     for (size_t i = 0; i < session_.GetOutputCount(); i++) {
-      if (std::string(session_.GetOutputNameAllocated(i, allocator).get()) == "logits") chosen = i;
+      const Ort::TypeInfo type = session_.GetOutputTypeInfo(i);
+      const auto info = type.GetTensorTypeAndShapeInfo();
+      outputs.push_back(
+          {session_.GetOutputNameAllocated(i, allocator).get(), info.GetElementType(), info.GetShape()});
     }
-    if (session_.GetOutputCount() == 0)
-      throw Error(ErrorCode::kModelUnsupported, "the exported model has no output");
-    output_name_ = session_.GetOutputNameAllocated(chosen, allocator).get();
-    const Ort::TypeInfo type = session_.GetOutputTypeInfo(chosen);
-    const auto info = type.GetTensorTypeAndShapeInfo();
-    output_type_ = info.GetElementType();
-    const std::vector<int64_t> shape = info.GetShape();
-    const bool scores = shape.size() == 1 || (shape.size() == 2 && shape[1] > 0);
-    if (!scores || (output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT &&
-                    output_type_ != ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16)) {
-      throw Error(
-          ErrorCode::kModelUnsupported,
-          "the exported model's output \"" + output_name_ +
-              "\" is no [batch, labels] of floats; a reranker is exported as sequence classification");
-    }
-    labels_ = shape.size() == 2 ? static_cast<size_t>(shape[1]) : 1;
+    if (outputs.empty()) throw Error(ErrorCode::kModelUnsupported, "the exported model has no output");
+    return outputs;
   }
 
-  void CopyLogits(const Ort::Value& output, size_t rows, float* logits) const {
-    const size_t expected = rows * labels_;
-    if (output.GetTensorTypeAndShapeInfo().GetElementCount() != expected) {
-      throw Error(ErrorCode::kModelInvalid,
-                  "the exported model returned " +
-                      std::to_string(output.GetTensorTypeAndShapeInfo().GetElementCount()) + " values for " +
-                      std::to_string(rows) + " sequences");
+  static const GraphOutput* Named(const std::vector<GraphOutput>& outputs, const char* name) {
+    for (const GraphOutput& output : outputs) {
+      if (output.name == name) return &output;
     }
-    if (output_type_ == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
-      std::memcpy(logits, TensorData<float>(output.GetConst()), expected * sizeof(float));
+    return nullptr;
+  }
+
+  GraphOutput ScoreOutput() const {
+    const std::vector<GraphOutput> outputs = Outputs();
+    const GraphOutput* named = Named(outputs, "logits");
+    const GraphOutput& chosen = named != nullptr ? *named : outputs[0];
+    if (!chosen.per_text() || chosen.name == kEmbeddings) {
+      throw Error(
+          ErrorCode::kModelUnsupported,
+          "the exported model's output \"" + chosen.name +
+              "\" is no [batch, labels] of floats; a reranker is exported as sequence classification. An "
+              "embedding model is loaded with Embedder.load");
+    }
+    return chosen;
+  }
+
+  // The states of tokens, where there are any: then it is ours how they are pooled.
+  GraphOutput EmbeddingOutput() const {
+    const std::vector<GraphOutput> outputs = Outputs();
+    for (const char* name : {"last_hidden_state", "token_embeddings"}) {
+      const GraphOutput* states = Named(outputs, name);
+      if (states != nullptr && states->per_token()) return *states;
+    }
+    const GraphOutput* embeddings = Named(outputs, kEmbeddings);
+    if (embeddings != nullptr && embeddings->per_text() && embeddings->shape.size() == 2) return *embeddings;
+    std::string found;
+    for (const GraphOutput& output : outputs) found += (found.empty() ? "\"" : ", \"") + output.name + "\"";
+    throw Error(ErrorCode::kModelUnsupported,
+                "the exported model has the outputs " + found +
+                    "; an embedding model has last_hidden_state [batch, tokens, hidden size] or "
+                    "sentence_embedding [batch, dimension], of floats" +
+                    (Named(outputs, "logits") != nullptr ? ". A reranker is loaded with Reranker.load" : ""));
+  }
+
+  void RequireRows(const Ort::Value& output, size_t rows) const {
+    const size_t count = output.GetTensorTypeAndShapeInfo().GetElementCount();
+    if (count == rows * labels()) return;
+    throw Error(ErrorCode::kModelInvalid, "the exported model returned " + std::to_string(count) +
+                                              " values for " + std::to_string(rows) + " rows of " +
+                                              std::to_string(labels()));
+  }
+
+  // Rows of the output as floats.
+  void CopyRows(const Ort::Value& output, size_t first, size_t count, float* out) const {
+    if (output_.type == ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT) {
+      std::memcpy(out, TensorData<float>(output.GetConst()) + first * labels(),
+                  count * labels() * sizeof(float));
       return;
     }
     kernels::RowTable halves;
     halves.values = TensorData<void>(output.GetConst());
     halves.type = kernels::TableType::kF16;
-    halves.rows = rows;
-    kernels::Kernels().to_float(halves, 0, rows, labels_, logits);
+    halves.rows = first + count;
+    kernels::Kernels().to_float(halves, first, count, labels(), out);
   }
+
+  void CopyTexts(const Ort::Value& output, size_t rows, float* out) const {
+    RequireRows(output, rows);
+    CopyRows(output, 0, rows, out);
+    if (!pooling_ || !pooling_->normalize) return;
+    for (size_t row = 0; row < rows; row++) NormalizeText(out + row * labels(), labels());
+  }
+
+  void PoolTokens(const Ort::Value& output, const SequenceBatch& batch, size_t columns, float* out) const {
+    RequireRows(output, batch.sequences() * columns);
+    std::vector<float> states(columns * labels());
+    for (size_t row = 0; row < batch.sequences(); row++) {
+      CopyRows(output, row * columns, Length(batch, row), states.data());
+      PoolText(states.data(), Length(batch, row), labels(), *pooling_, out + row * labels());
+    }
+  }
+
+  static constexpr const char* kEmbeddings = "sentence_embedding";
 
   Ort::MemoryInfo memory_;
   int32_t padding_id_;
+  std::optional<PoolingRule> pooling_;
   Ort::Session session_{nullptr};
   std::vector<GraphInput> inputs_;
-  std::string output_name_;
-  ONNXTensorElementDataType output_type_ = ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-  size_t labels_ = 1;
+  GraphOutput output_;
 };
 
 }  // namespace
 
 std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
-                                                  int32_t padding_id, Cancellation& cancellation) {
+                                                  int32_t padding_id,
+                                                  const std::optional<PoolingRule>& pooling,
+                                                  Cancellation& cancellation) {
   try {
-    return std::make_unique<PaddedSession>(library, path, padding_id, cancellation);
+    return std::make_unique<PaddedSession>(library, path, padding_id, pooling, cancellation);
   } catch (const Ort::Exception& error) {
     throw Error(ErrorCode::kModelInvalid, path + " does not load: " + error.what());
   }

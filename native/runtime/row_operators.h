@@ -157,7 +157,7 @@ class AttentionBf16Kernel : public RowsKernel<AttentionBf16Kernel> {
         head_size_(Size(info, "head_size")),
         k_column_(Size(info, "k_column")),
         v_column_(Size(info, "v_column")),
-        first_only_(Size(info, "first_only") != 0),
+        one_query_(Size(info, "one_query") != 0),
         out_format_(static_cast<kernels::Format>(Size(info, "format"))) {}
 
   void Run(Ort::KernelContext& context) {
@@ -174,7 +174,7 @@ class AttentionBf16Kernel : public RowsKernel<AttentionBf16Kernel> {
     args.kv_stride = ShapeOf(kv).columns / sizeof(uint16_t);
     args.offsets = TensorData<int32_t>(offsets);
     args.sequences = ShapeOf(offsets).rows - 1;
-    args.first_only = first_only_;
+    args.one_query = one_query_;
     args.heads = heads_;
     args.head_size = head_size_;
     args.out_format = out_format_;
@@ -187,7 +187,7 @@ class AttentionBf16Kernel : public RowsKernel<AttentionBf16Kernel> {
 
  private:
   size_t heads_, head_size_, k_column_, v_column_;
-  bool first_only_;
+  bool one_query_;
   kernels::Format out_format_;
 };
 

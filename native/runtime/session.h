@@ -1,15 +1,18 @@
-// A model that scores batches of token sequences. Sessions are shared by all lanes: Run is thread-safe.
+// A model that scores, or embeds, batches of token sequences: a row of logits each, or an embedding. Sessions
+// are shared by all lanes: Run is thread-safe.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/cancellation.h"
 #include "kernels/kernels.h"
 #include "model/graph_writer.h"
+#include "model/pooling.h"
 #include "runtime/library.h"
 
 namespace crossrank {
@@ -49,6 +52,8 @@ class ScoringSession {
   // logits [sequences, labels]
   virtual void Run(const SequenceBatch& batch, const RunHandle& handle, float* logits) = 0;
   virtual size_t labels() const = 0;
+  // Whether it was asked to pool and its graph has done so before.
+  virtual bool pools_itself() const { return false; }
   // The first layer that computes something not finite for this batch; empty where all is finite or it is not
   // known.
   virtual std::string FindNonFinite(const SequenceBatch&, const RunHandle&) { return ""; }
@@ -60,8 +65,11 @@ std::unique_ptr<ScoringSession> OpenPackedSession(const Library& library, GraphP
                                                   const kernels::KernelTable& kernels,
                                                   Cancellation& cancellation);
 
-// An exported .onnx graph: every sequence of a batch padded to its longest.
+// An exported .onnx graph: every sequence of a batch padded to its longest. With `pooling`, one whose output
+// are the states of all tokens, or embeddings.
 std::unique_ptr<ScoringSession> OpenPaddedSession(const Library& library, const std::string& path,
-                                                  int32_t padding_id, Cancellation& cancellation);
+                                                  int32_t padding_id,
+                                                  const std::optional<PoolingRule>& pooling,
+                                                  Cancellation& cancellation);
 
 }  // namespace crossrank

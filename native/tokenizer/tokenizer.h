@@ -23,6 +23,11 @@ struct TemplatePiece {
 
 using PairTemplate = std::vector<TemplatePiece>;
 
+// Where tokens lie in their text, in UTF-16 code units, as JavaScript counts; see cr_tokenizer_encode.
+struct TokenOffsets {
+  Span<const uint32_t> starts, ends;  // [tokens]
+};
+
 // The tokens of several texts, without special tokens. Movable; rows stay where they are when it is moved.
 class EncodedBatch {
  public:
@@ -33,6 +38,8 @@ class EncodedBatch {
 
   size_t rows() const { return batch_.rows; }
   Span<const uint32_t> row(size_t index) const;
+  // Where they were asked for.
+  TokenOffsets offsets(size_t index) const;
 
  private:
   friend class Tokenizer;
@@ -48,16 +55,19 @@ class Tokenizer {
 
   // Runs on the calling thread. Throws kInvalidArgument for a text that is not UTF-8 or has 4 GiB or more,
   // kRuntime for one that the tokenizer cannot encode; both name the text by its index.
-  EncodedBatch Encode(const std::string_view* texts, size_t count) const;
+  EncodedBatch Encode(const std::string_view* texts, size_t count, bool with_offsets = false) const;
 
   // The layout of a pair. Throws kModelUnsupported when the file asks for one that is not special tokens
   // around the first and then the second text.
   PairTemplate pair_template() const;
+  // The layout of a single text: that of a pair that has no query, so the text is the second.
+  PairTemplate text_template() const;
 
  private:
   struct Free {
     void operator()(cr_tokenizer* tokenizer) const { cr_tokenizer_free(tokenizer); }
   };
+  PairTemplate ReadTemplate(bool pair) const;
   Tokenizer(cr_tokenizer* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
 
   std::unique_ptr<cr_tokenizer, Free> handle_;

@@ -28,12 +28,12 @@ constexpr uint16_t kNan = 0x7FC1;
 struct Batch {
   size_t heads, head_size, columns, stride;
   std::vector<int32_t> offsets{0};
-  bool first_only;
+  bool one_query;
   std::vector<uint16_t> q, k, v;
 
   Batch(unsigned seed, size_t head_count, size_t size, const std::vector<int32_t>& lengths, bool first,
         bool fused = false, float deviation = 1.0f)
-      : heads(head_count), head_size(size), columns(heads * head_size), stride(columns), first_only(first) {
+      : heads(head_count), head_size(size), columns(heads * head_size), stride(columns), one_query(first) {
     for (int32_t length : lengths) offsets.push_back(offsets.back() + length);
     Random random(seed);
     if (fused) stride = 3 * columns;
@@ -43,9 +43,9 @@ struct Batch {
   }
 
   size_t Sequences() const { return offsets.size() - 1; }
-  size_t QueryRows() const { return first_only ? Sequences() : offsets.back(); }
-  size_t FirstQuery(size_t s) const { return first_only ? s : offsets[s]; }
-  size_t EndQuery(size_t s) const { return first_only ? s + 1 : offsets[s + 1]; }
+  size_t QueryRows() const { return one_query ? Sequences() : offsets.back(); }
+  size_t FirstQuery(size_t s) const { return one_query ? s : offsets[s]; }
+  size_t EndQuery(size_t s) const { return one_query ? s + 1 : offsets[s + 1]; }
 
   // Sequences [first, first + count) alone.
   Batch Part(size_t first, size_t count) const {
@@ -91,7 +91,7 @@ Encoded Attend(const Batch& batch, Format format) {
   args.q_stride = args.kv_stride = batch.stride;
   args.offsets = batch.offsets.data();
   args.sequences = batch.Sequences();
-  args.first_only = batch.first_only;
+  args.one_query = batch.one_query;
   args.heads = batch.heads;
   args.head_size = batch.head_size;
   args.out = out.data();
@@ -177,14 +177,14 @@ const std::vector<int32_t> kLengths = {1, 17, 2, 33, 16, 70, 15, 31, 32, 0, 48, 
 void MatchesTheReference() {
   unsigned seed = 0;
   for (size_t head_size : {8, 16, 24, 32, 40, 64, 96, 128}) {
-    for (bool first_only : {false, true}) {
+    for (bool one_query : {false, true}) {
       for (Format format : {Format::kBf16, Format::kInt8}) {
         const size_t heads = head_size > 64 ? 1 : 1 + ++seed % 3;
         Checks::Get().context =
-            Join("head_size, first_only, format", {head_size, first_only, static_cast<size_t>(format)});
+            Join("head_size, one_query, format", {head_size, one_query, static_cast<size_t>(format)});
         std::vector<int32_t> lengths = kLengths;
-        if (first_only) lengths.erase(std::find(lengths.begin(), lengths.end(), 0));
-        CheckBatch(Batch(seed, heads, head_size, lengths, first_only, seed % 2 == 0), format, 3);
+        if (one_query) lengths.erase(std::find(lengths.begin(), lengths.end(), 0));
+        CheckBatch(Batch(seed, heads, head_size, lengths, one_query, seed % 2 == 0), format, 3);
       }
     }
   }
@@ -219,10 +219,10 @@ bool SameRow(const Encoded& a, size_t row_a, const Encoded& b, size_t row_b, con
 
 void ASequenceDoesNotDependOnItsNeighbours() {
   for (Format format : {Format::kBf16, Format::kInt8}) {
-    for (bool first_only : {false, true}) {
-      Checks::Get().context = Join("neighbours; first_only", {first_only});
+    for (bool one_query : {false, true}) {
+      Checks::Get().context = Join("neighbours; one_query", {one_query});
       const std::vector<int32_t> lengths = {1, 17, 33, 16, 70, 4, 47};
-      const Batch batch(11, 2, 40, lengths, first_only, true);
+      const Batch batch(11, 2, 40, lengths, one_query, true);
       const Encoded together = Attend(batch, format);
       for (size_t s = 0; s < lengths.size(); ++s) {
         const Encoded alone = Attend(batch.Part(s, 1), format);
@@ -238,7 +238,7 @@ void TheFirstQueryAloneHasTheSameBits() {
     Checks::Get().context = "first query";
     const Batch all(12, 2, 32, {33, 5, 70}, false);
     Batch first = all;
-    first.first_only = true;
+    first.one_query = true;
     first.q.clear();
     for (size_t s = 0; s < all.Sequences(); ++s) {
       const auto row = all.q.begin() + all.offsets[s] * all.stride;

@@ -52,10 +52,10 @@ constexpr uint16_t kNan = 0x7FC0;
 struct AttentionBf16Case {
   size_t heads, head_size, columns, stride;
   std::vector<int32_t> offsets{0};
-  bool first_only = false;
+  bool one_query = false;
   Format format = Format::kBf16;
   std::vector<uint16_t> matrix;   // [tokens, stride]
-  std::vector<uint16_t> queries;  // of first_only
+  std::vector<uint16_t> queries;  // of one_query
 
   AttentionBf16Case(unsigned seed, size_t head_count, size_t size, const std::vector<int32_t>& lengths,
                     float deviation = 1.0f)
@@ -70,9 +70,9 @@ struct AttentionBf16Case {
     for (float value : random.Normal(lengths.size() * columns, deviation)) queries.push_back(ToBf16(value));
   }
 
-  size_t QueryRows() const { return first_only ? offsets.size() - 1 : offsets.back(); }
-  const uint16_t* Q() const { return first_only ? queries.data() : matrix.data(); }
-  size_t QStride() const { return first_only ? columns : stride; }
+  size_t QueryRows() const { return one_query ? offsets.size() - 1 : offsets.back(); }
+  const uint16_t* Q() const { return one_query ? queries.data() : matrix.data(); }
+  size_t QStride() const { return one_query ? columns : stride; }
   uint16_t& K(size_t token, size_t column) { return matrix[token * stride + columns + column]; }
   uint16_t& V(size_t token, size_t column) { return matrix[token * stride + 2 * columns + column]; }
 };
@@ -118,7 +118,7 @@ inline std::unique_ptr<AttentionOutput> RunAttentionBf16(const AttentionBf16Kern
     if (s > first_sequence) longest = std::max(longest, c.offsets[s] - c.offsets[s - 1]);
   }
   // Copies that end with their last value, for a sanitizer to see reads beyond it.
-  const size_t tokens = offsets.back(), rows = c.first_only ? sequences : tokens;
+  const size_t tokens = offsets.back(), rows = c.one_query ? sequences : tokens;
   const std::vector<uint16_t> matrix(
       c.matrix.begin() + token * c.stride,
       c.matrix.begin() + (tokens == 0 ? token * c.stride : (token + tokens) * c.stride - 40));
@@ -127,14 +127,14 @@ inline std::unique_ptr<AttentionOutput> RunAttentionBf16(const AttentionBf16Kern
   auto out = std::make_unique<AttentionOutput>(rows, c.columns, c.format);
   LineBuffer workspace(sizeof(float) * kernel.workspace_floats(longest, c.heads, c.head_size, c.format));
   AttentionBf16Args args{};
-  args.q = c.first_only ? queries.data() : matrix.data();
+  args.q = c.one_query ? queries.data() : matrix.data();
   args.k = matrix.data() + c.columns;
   args.v = matrix.data() + 2 * c.columns;
   args.q_stride = c.QStride();
   args.kv_stride = c.stride;
   args.offsets = offsets.data();
   args.sequences = sequences;
-  args.first_only = c.first_only;
+  args.one_query = c.one_query;
   args.heads = c.heads;
   args.head_size = c.head_size;
   args.out = out->bytes.data();

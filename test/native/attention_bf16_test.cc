@@ -57,10 +57,10 @@ void Check(const AttentionBf16Kernel& kernel, const Case& c, size_t step = 1) {
   bool padded = true;
   for (size_t s = 0; s + 1 < c.offsets.size(); ++s) {
     if (c.offsets[s] == c.offsets[s + 1]) {
-      // No query to compute; its row of a first_only call stays as it was.
+      // No query to compute; its row of a one_query call stays as it was.
       continue;
     }
-    const size_t begin = c.first_only ? s : c.offsets[s], end = c.first_only ? s + 1 : c.offsets[s + 1];
+    const size_t begin = c.one_query ? s : c.offsets[s], end = c.one_query ? s + 1 : c.offsets[s + 1];
     for (size_t row = begin; row < end; row += step) {
       padded = padded && out->Padded(row);
       double largest = 0.0, largest_error = 0.0;
@@ -93,12 +93,12 @@ const std::vector<int32_t> kLengths = {1, 17, 0, 2, 130, 33, 1, 0, 64, 7};
 void MatchesTheReference(const AttentionBf16Kernel& kernel) {
   for (size_t head_size : {8, 16, 24, 32, 40, 48, 64, 80, 96, 120, 128}) {
     for (size_t heads : {1, 3, 12}) {
-      for (bool first_only : {false, true}) {
+      for (bool one_query : {false, true}) {
         for (Format format : {Format::kBf16, Format::kInt8}) {
-          SetCase(kernel, "head_size, heads, first_only, int8",
-                  {head_size, heads, first_only, format == Format::kInt8});
+          SetCase(kernel, "head_size, heads, one_query, int8",
+                  {head_size, heads, one_query, format == Format::kInt8});
           Case c(static_cast<unsigned>(head_size), heads, head_size, kLengths);
-          c.first_only = first_only;
+          c.one_query = one_query;
           c.format = format;
           Check(kernel, c, heads == 12 ? 5 : 1);
         }
@@ -124,16 +124,15 @@ void MatchesTheReference(const AttentionBf16Kernel& kernel) {
 void DoesNotDependOnNeighbours(const AttentionBf16Kernel& kernel) {
   for (size_t head_size : {8, 32, 64}) {
     for (Format format : {Format::kBf16, Format::kInt8}) {
-      for (bool first_only : {false, true}) {
-        SetCase(kernel, "alone, head_size, int8, first_only",
-                {head_size, format == Format::kInt8, first_only});
+      for (bool one_query : {false, true}) {
+        SetCase(kernel, "alone, head_size, int8, one_query", {head_size, format == Format::kInt8, one_query});
         Case c(8, 3, head_size, {300, 1, 0, 17, 64, 100, 33});
         c.format = format;
-        c.first_only = first_only;
+        c.one_query = one_query;
         const auto together = RunAll(kernel, c);
         for (size_t s = 0; s + 1 < c.offsets.size(); ++s) {
           const auto alone = RunAttentionBf16(kernel, c, s, 1);
-          const size_t row = first_only ? s : c.offsets[s];
+          const size_t row = one_query ? s : c.offsets[s];
           if (c.offsets[s] == c.offsets[s + 1]) continue;
           CHECK(std::memcmp(alone->bytes.data(), together->Row(row), alone->rows * alone->Stride()) == 0);
         }
@@ -151,7 +150,7 @@ void EqualQueriesGiveEqualRows(const AttentionBf16Kernel& kernel) {
       std::copy(c.queries.begin(), c.queries.end(), c.matrix.begin() + t * c.stride);
     }
     const auto out = RunAll(kernel, c);
-    c.first_only = true;
+    c.one_query = true;
     const auto first = RunAll(kernel, c);
     for (size_t row = 0; row < out->rows; ++row) {
       CHECK(std::memcmp(out->Row(row), first->Row(0), 2 * c.columns) == 0);

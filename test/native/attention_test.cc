@@ -16,12 +16,12 @@ using kernels::KernelTable;
 struct AttentionCase {
   size_t heads, head_size, stride;
   std::vector<int32_t> offsets{0};
-  bool first_only;
+  bool one_query;
   std::vector<float> q, k, v, q_bias, k_bias, v_bias;
 
   AttentionCase(unsigned seed, size_t head_count, size_t size, const std::vector<int32_t>& lengths,
                 bool first)
-      : heads(head_count), head_size(size), stride(heads * head_size), first_only(first) {
+      : heads(head_count), head_size(size), stride(heads * head_size), one_query(first) {
     for (int32_t length : lengths) offsets.push_back(offsets.back() + length);
     Random random(seed);
     q = random.Normal(QueryRows() * stride);
@@ -32,11 +32,11 @@ struct AttentionCase {
     v_bias = random.Normal(stride);
   }
 
-  size_t QueryRows() const { return first_only ? offsets.size() - 1 : offsets.back(); }
+  size_t QueryRows() const { return one_query ? offsets.size() - 1 : offsets.back(); }
 
   AttentionArgs Args(float* out) const {
-    return {q.data(),       k.data(),           v.data(),   stride, stride,    q_bias.data(), v_bias.data(),
-            offsets.data(), offsets.size() - 1, first_only, heads,  head_size, out,           nullptr};
+    return {q.data(),       k.data(),           v.data(),  stride, stride,    q_bias.data(), v_bias.data(),
+            offsets.data(), offsets.size() - 1, one_query, heads,  head_size, out,           nullptr};
   }
 };
 
@@ -61,7 +61,7 @@ void CheckAttention(const KernelTable& kernels, const AttentionCase& c, size_t q
   CHECK(out.Intact());
   WorstError worst;
   for (size_t s = 0; s + 1 < c.offsets.size(); ++s) {
-    const size_t begin = c.first_only ? s : c.offsets[s], end = c.first_only ? s + 1 : c.offsets[s + 1];
+    const size_t begin = c.one_query ? s : c.offsets[s], end = c.one_query ? s + 1 : c.offsets[s + 1];
     for (size_t row = begin; row < end; row += query_step) {
       for (size_t h = 0; h < c.heads; ++h) {
         const auto expected = AttentionRow(args, c.k_bias, s, row, h);
@@ -76,9 +76,9 @@ void CheckAttention(const KernelTable& kernels, const AttentionCase& c, size_t q
 
 void AttentionMatchesTheReference(const KernelTable& kernels) {
   for (size_t head_size : {1, 3, 8, 16, 20, 32, 48, 64, 80, 100, 128, 256}) {
-    for (bool first_only : {false, true}) {
-      SetContext(kernels, Join("attention head_size, first_only", {head_size, first_only}));
-      CheckAttention(kernels, {5, head_size > 64 ? 1u : 3u, head_size, kLengths, first_only}, 1);
+    for (bool one_query : {false, true}) {
+      SetContext(kernels, Join("attention head_size, one_query", {head_size, one_query}));
+      CheckAttention(kernels, {5, head_size > 64 ? 1u : 3u, head_size, kLengths, one_query}, 1);
     }
   }
   for (int32_t length : {1, 2, 15, 16, 17, 31, 32, 33, 48, 49, 100, 1000, 8192}) {
@@ -89,14 +89,14 @@ void AttentionMatchesTheReference(const KernelTable& kernels) {
 
 void ASequenceDoesNotDependOnItsNeighbours(const KernelTable& kernels) {
   for (size_t head_size : {7, 32, 64}) {
-    for (bool first_only : {false, true}) {
-      SetContext(kernels, Join("attention alone, head_size, first_only", {head_size, first_only}));
-      const AttentionCase c(7, 2, head_size, kLengths, first_only);
+    for (bool one_query : {false, true}) {
+      SetContext(kernels, Join("attention alone, head_size, one_query", {head_size, one_query}));
+      const AttentionCase c(7, 2, head_size, kLengths, one_query);
       Buffer together(c.QueryRows() * c.stride, 0);
       RunAttention(kernels, c.Args(together.data()));
       for (size_t s = 0; s + 1 < c.offsets.size(); ++s) {
         const size_t token = c.offsets[s], tokens = c.offsets[s + 1] - token;
-        const size_t query = first_only ? s : token, queries = first_only ? 1 : tokens;
+        const size_t query = one_query ? s : token, queries = one_query ? 1 : tokens;
         const auto slice = [&](const std::vector<float>& from, size_t row, size_t rows) {
           return std::vector<float>(from.begin() + row * c.stride, from.begin() + (row + rows) * c.stride);
         };
@@ -124,9 +124,9 @@ void ASequenceDoesNotDependOnItsNeighbours(const KernelTable& kernels) {
 // q, k and v as columns of one matrix, as the fused projection leaves them.
 void StridesDoNotChangeTheResult(const KernelTable& kernels) {
   for (size_t head_size : {7, 20, 32}) {
-    for (bool first_only : {false, true}) {
-      SetContext(kernels, Join("attention strides, head_size, first_only", {head_size, first_only}));
-      const AttentionCase c(13, 2, head_size, kLengths, first_only);
+    for (bool one_query : {false, true}) {
+      SetContext(kernels, Join("attention strides, head_size, one_query", {head_size, one_query}));
+      const AttentionCase c(13, 2, head_size, kLengths, one_query);
       Buffer dense(c.QueryRows() * c.stride, 0), out(c.QueryRows() * c.stride, 0);
       RunAttention(kernels, c.Args(dense.data()));
       const size_t wide = 3 * c.stride + 5;
@@ -162,7 +162,7 @@ void AQueryRowHasTheSameBitsInEveryBlock(const KernelTable& kernels) {
   Buffer out(c.q.size(), 0);
   RunAttention(kernels, c.Args(out.data()));
   for (size_t r = 1; r < 45; ++r) CHECK(SameBits(out.data(), out.data() + r * c.stride, c.stride));
-  c.first_only = true;
+  c.one_query = true;
   Buffer first(c.stride, 0);
   RunAttention(kernels, c.Args(first.data()));
   CHECK(SameBits(out.data(), first.data(), c.stride));

@@ -61,6 +61,59 @@ void TestConcurrentRequests(const std::shared_ptr<Model>& model) {
   }
 }
 
+std::shared_ptr<Request> MakeWindowed(unsigned seed) {
+  auto request = MakeRequest(seed, 6);
+  for (size_t i = 0; i < request->documents.size(); i++) {
+    for (size_t k = 0; k < (seed + i) % 4 * 100; k++)
+      request->documents[i] += " word" + std::to_string((seed * i + k * k) % 13);
+  }
+  request->options.rank = true;
+  request->options.windows = WindowOptions{40, 20};
+  if (seed % 2 == 0) request->options.windows->stop_score = 0;
+  if (seed % 3 == 0) request->options.windows->max_windows = 5;
+  return request;
+}
+
+// Some of them share windows, and some hang up.
+void TestWindows(const std::shared_ptr<Model>& model) {
+  constexpr unsigned kRequests = 24;
+  const auto answers = [&](Engine& engine, unsigned cancelled_of) {
+    std::vector<std::future<Outcome>> waiting;
+    for (unsigned i = 0; i < kRequests; i++) {
+      const auto request = MakeWindowed(i / 2);
+      auto promise = std::make_shared<std::promise<Outcome>>();
+      request->done = [promise](Outcome outcome) { promise->set_value(std::move(outcome)); };
+      waiting.push_back(promise->get_future());
+      engine.Submit(request);
+      if (cancelled_of != 0 && i % cancelled_of == 0) engine.Cancel(request, CancelReason::kAborted);
+    }
+    std::vector<Outcome> outcomes;
+    for (auto& each : waiting) outcomes.push_back(each.get());
+    return outcomes;
+  };
+  Engine alone(model, {1, 0, kNoLimit});
+  const std::vector<Outcome> expected = answers(alone, 0);
+  for (const size_t cache_bytes : {size_t{0}, size_t{1} << 20}) {
+    Engine engine(model, {3, 200, kNoLimit, {cache_bytes, std::chrono::hours(1)}});
+    const std::vector<Outcome> actual = answers(engine, 5);
+    for (unsigned i = 0; i < kRequests; i++) {
+      Checks::Get().context = "windows, request " + std::to_string(i);
+      const bool hung_up = actual[i].error && actual[i].error->code() == ErrorCode::kAborted;
+      if (i % 5 == 0 && hung_up) continue;
+      CHECK(!actual[i].error && actual[i].windows == expected[i].windows);
+      CHECK(actual[i].ranked.size() == 6 && expected[i].ranked.size() == 6);
+      for (size_t k = 0; k < actual[i].ranked.size(); k++) {
+        const RankedDocument &one = actual[i].ranked[k], &other = expected[i].ranked[k];
+        CHECK(one.index == other.index && one.score == other.score && one.windows == other.windows);
+        CHECK(one.span.start == other.span.start && one.span.end == other.span.end);
+        CHECK(one.tokens_lost == other.tokens_lost);
+      }
+    }
+    const EngineStats stats = engine.Stats();
+    CHECK(stats.queued_requests == 0 && stats.queued_tokens == 0);
+  }
+}
+
 // A text that is not UTF-8 fails its own request and no other.
 void TestFailureStaysAlone(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "a failure stays alone";
@@ -121,6 +174,7 @@ int main() {
     TestConcurrentRequests(model);
     TestFailureStaysAlone(model);
     TestStopInTheMiddle(model);
+    TestWindows(model);
     const auto roberta = LoadFixture("roberta");
     TestConcurrentRequests(roberta);
   } catch (const std::exception& error) {

@@ -1,8 +1,9 @@
-// Token ids and type ids of pairs equal those of transformers on every case of every fixture, truncated ones
-// too.
+// Token ids and type ids of pairs, and of texts by themselves, equal those of transformers on every case of
+// every fixture, truncated ones too.
 #include <string_view>
 
 #include "check.h"
+#include "common/error.h"
 #include "engine/sequence_layout.h"
 #include "engine/truncation.h"
 #include "fixtures.h"
@@ -53,6 +54,42 @@ void TestFixture(const PairFixture& fixture) {
   }
 }
 
+void TestTexts(const std::string& folder) {
+  const Tokenizer tokenizer = Tokenizer::Load(folder + "/tokenizer.json", false);
+  const Json json = ReadJsonFile(folder + "/golden.json");
+  SequenceLayout::Rules rules{};
+  rules.max_tokens = static_cast<size_t>(json.root().at("max_length").integer());
+  rules.type_vocab_size = 2;
+  const SequenceLayout layout(tokenizer.text_template(), rules);
+  const JsonView cases = json.root().at("cases");
+  CHECK(cases.size() > 5);
+  for (size_t i = 0; i < cases.size(); i++) {
+    Checks::Get().context = folder + ", case " + std::to_string(i);
+    const std::string_view text = cases.element(i).at("text").string();
+    const EncodedBatch encoded = tokenizer.Encode(&text, 1);
+    const PairLengths lengths = TruncatePair(
+        {0, encoded.row(0).size()}, rules.max_tokens - layout.special_tokens(), Truncation::kLongestFirst);
+    SequenceBatch batch;
+    layout.Append({}, encoded.row(0), lengths, batch);
+    CHECK(batch.ids == Integers(cases.element(i).at("input_ids")));
+    CHECK(batch.type_ids == std::vector<int32_t>(batch.ids.size()));
+  }
+}
+
+// A sequence without a token would have no first and no last one.
+void TestNoSpecialTokens() {
+  Checks::Get().context = "no special tokens";
+  SequenceLayout::Rules rules{};
+  rules.max_tokens = 16;
+  ErrorCode code = ErrorCode::kRuntime;
+  try {
+    SequenceLayout({{TemplatePiece::Kind::kSecond, 0, 0}}, rules);
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  CHECK(code == ErrorCode::kModelInvalid);
+}
+
 // RoBERTa gives padding tokens, also those spelt in the text, the position of padding, and does not count
 // them.
 void TestPaddingPositions() {
@@ -76,12 +113,12 @@ void TestCutLeft() {
   SequenceLayout::Rules rules{};
   rules.max_tokens = 16;
   rules.cut_left = true;
-  const SequenceLayout layout({{TemplatePiece::Kind::kFirst, 0, 0}, {TemplatePiece::Kind::kSecond, 0, 0}},
-                              rules);
+  using Kind = TemplatePiece::Kind;
+  const SequenceLayout layout({{Kind::kSpecial, 9, 0}, {Kind::kFirst, 0, 0}, {Kind::kSecond, 0, 0}}, rules);
   const std::vector<uint32_t> query{1, 2, 3}, document{4, 5, 6};
   SequenceBatch batch;
   layout.Append(query, document, {1, 2}, batch);
-  CHECK((batch.ids == std::vector<int32_t>{3, 5, 6}));
+  CHECK((batch.ids == std::vector<int32_t>{9, 3, 5, 6}));
 }
 
 }  // namespace
@@ -90,6 +127,11 @@ void TestCutLeft() {
 int main() {
   using namespace crossrank::testing;
   for (const PairFixture& fixture : kFixtures) TestFixture(fixture);
+  const std::string root = CROSSRANK_SOURCE_DIR;
+  TestTexts(FixturePath("bert-embedder"));
+  TestTexts(FixturePath("bge-small-zh-v1.5"));
+  TestTexts(root + "/models/multilingual-e5-small-zh-en");
+  TestNoSpecialTokens();
   TestPaddingPositions();
   TestCutLeft();
   return Checks::Get().Report();

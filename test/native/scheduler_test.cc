@@ -26,7 +26,7 @@ std::shared_ptr<Request> RandomRequest(std::mt19937& random) {
 // Pairs out of a few, so that requests have them in common.
 std::vector<PairKey> SomeKeys(const std::shared_ptr<Request>& request, std::mt19937& random) {
   std::vector<PairKey> keys(request->queue.jobs().size());
-  for (const Job& job : request->queue.jobs()) keys[job.document] = {7 + random() % 40, job.tokens};
+  for (const Job& job : request->queue.jobs()) keys[job.piece] = {7 + random() % 40, job.tokens};
   return keys;
 }
 
@@ -244,14 +244,14 @@ void TestInputOrder() {
   std::vector<uint32_t> order;
   std::vector<ChunkItem> chunk;
   scheduler.Next(chunk);
-  CHECK(chunk.size() == 2 && chunk[0].document == 0 && chunk[1].document == 1);
+  CHECK(chunk.size() == 2 && chunk[0].piece == 0 && chunk[1].piece == 1);
   scheduler.PutBack(chunk);
   AddTo(scheduler, *other);
   while (!scheduler.empty()) {
     chunk.clear();
     scheduler.Next(chunk);
     for (const ChunkItem& item : chunk) {
-      if (item.request == request) order.push_back(item.document);
+      if (item.request == request) order.push_back(item.piece);
       scheduler.Finish(item);
     }
   }

@@ -22,7 +22,7 @@ inline std::shared_ptr<Request> RequestOf(const std::vector<uint32_t>& tokens,
   std::vector<Job> jobs(tokens.size());
   for (uint32_t d = 0; d < tokens.size(); d++) {
     jobs[d].request = request.get();
-    jobs[d].document = d;
+    jobs[d].piece = d;
     jobs[d].tokens = tokens[d];
   }
   request->queue.Fill(std::move(jobs), in_input_order);
@@ -32,7 +32,7 @@ inline std::shared_ptr<Request> RequestOf(const std::vector<uint32_t>& tokens,
 // With the keys of its documents, or each pair its own.
 inline void AddTo(Scheduler& scheduler, Request& request, const std::vector<PairKey>& keys = {}) {
   scheduler.Admit(request);
-  for (Job& job : request.queue.jobs()) scheduler.Add(job, keys.empty() ? nullptr : &keys[job.document]);
+  for (Job& job : request.queue.jobs()) scheduler.Add(job, keys.empty() ? nullptr : &keys[job.piece]);
 }
 
 class Simulation {
@@ -94,7 +94,7 @@ class Simulation {
     for (const ChunkItem& item : next->chunk) {
       for (Job* job = scheduler_.Finish(item); job != nullptr; job = job->next) {
         Seen& seen = seen_[job->request];
-        seen.scored[job->document]++;
+        seen.scored[job->piece]++;
         seen.through = now_;
       }
       runs_++;
@@ -154,7 +154,7 @@ class Simulation {
       const ChunkItem& item = lane.chunk[i];
       CHECK(restarts_[item.work] <= 3);
       tokens[static_cast<size_t>(item.request->options.priority)] += item.tokens;
-      taken_.emplace_back(item.request->number, item.document);
+      taken_.emplace_back(item.request->number, item.piece);
     }
     if (both) contested_.push_back(tokens);
     NoteTaken(lane.chunk);

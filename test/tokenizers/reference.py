@@ -1,4 +1,5 @@
-"""Writes what the Python package `tokenizers` makes of real texts, for test/native/tokenizer_reference_test.cc.
+"""Writes what the Python package `tokenizers` makes of real texts, for test/native/tokenizer_reference_test.cc: the ids,
+and where each token begins and ends, in UTF-16 code units.
 
     pip install tokenizers==0.23.2
     python test/tokenizers/reference.py --datasets FOLDER --texts 4000 --output reference.json
@@ -41,6 +42,14 @@ def dataset_texts(folder: pathlib.Path, count: int) -> list[str]:
     return texts[:count]
 
 
+def utf16_offsets(text: str, offsets: list[tuple[int, int]]) -> dict[str, list[int]]:
+    """Python counts characters; one beyond the basic plane is two code units."""
+    units = [0]
+    for character in text:
+        units.append(units[-1] + (2 if ord(character) > 0xFFFF else 1))
+    return {"starts": [units[start] for start, _ in offsets], "ends": [units[end] for _, end in offsets]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -51,16 +60,19 @@ def main() -> None:
     arguments = parser.parse_args()
 
     texts = SAMPLE if arguments.sample else dataset_texts(arguments.datasets, arguments.texts) + SAMPLE
-    ids = {}
+    ids, offsets = {}, {}
     for path in sorted(TOKENIZERS.glob("*.json")):
         if path.name == "sample.json":
             continue
         tokenizer = tokenizers.Tokenizer.from_file(str(path))
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        ids[path.name] = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+        encodings = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        ids[path.name] = [encoding.ids for encoding in encodings]
+        offsets[path.name] = [utf16_offsets(text, encoding.offsets) for text, encoding in zip(texts, encodings)]
     with open(arguments.output, "w", encoding="utf-8") as out:
-        json.dump({"tokenizers": tokenizers.__version__, "texts": texts, "ids": ids}, out, separators=(",", ":"))
+        reference = {"tokenizers": tokenizers.__version__, "texts": texts, "ids": ids, "offsets": offsets}
+        json.dump(reference, out, separators=(",", ":"))
     print(f"{len(texts)} texts, {len(ids)} tokenizers: {arguments.output}")
 
 

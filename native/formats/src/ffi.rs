@@ -7,12 +7,12 @@ use crate::fingerprint;
 use crate::json::Node;
 use crate::safetensors::{self, Tensor};
 use crate::status::{guard, Failure, Status};
-use crate::tokenizer::{Batch, Handle, Piece};
+use crate::tokenizer::{Batch, Handle, Piece, ENCODE_OFFSETS};
 use std::ffi::c_void;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 
-const ABI: u32 = 1;
+const ABI: u32 = 2;
 const MESSAGE_BYTES: usize = 1016;
 
 #[repr(C)]
@@ -31,6 +31,8 @@ pub struct CText {
 #[repr(C)]
 pub struct CBatch {
     ids: *const u32,
+    starts: *const u32,
+    ends: *const u32,
     row_starts: *const u64,
     rows: usize,
     owner: *mut c_void,
@@ -154,6 +156,7 @@ pub unsafe extern "C" fn cr_tokenizer_encode(
     tokenizer: *const Handle,
     texts: *const CText,
     count: usize,
+    flags: u32,
     out: *mut CBatch,
     error: *mut CError,
 ) -> Status {
@@ -172,12 +175,18 @@ pub unsafe extern "C" fn cr_tokenizer_encode(
             .enumerate()
             .map(|(index, text)| unsafe { slice(text.data, text.size) }.map_err(|failure| failure.at(index)))
             .collect();
-        tokenizer.encode(texts?.into_iter()).map(Box::new)
+        tokenizer.encode(texts?.into_iter(), flags).map(Box::new)
     });
     match outcome {
         Ok(batch) => {
+            let offsets = |of: &Vec<u32>| match flags & ENCODE_OFFSETS {
+                0 => ptr::null(),
+                _ => of.as_ptr(),
+            };
             let view = CBatch {
                 ids: batch.ids.as_ptr(),
+                starts: offsets(&batch.starts),
+                ends: offsets(&batch.ends),
                 row_starts: batch.row_starts.as_ptr(),
                 rows: count,
                 owner: Box::into_raw(batch).cast(),
@@ -197,6 +206,8 @@ pub unsafe extern "C" fn cr_tokenizer_encode(
 
 const EMPTY_BATCH: CBatch = CBatch {
     ids: ptr::null(),
+    starts: ptr::null(),
+    ends: ptr::null(),
     row_starts: ptr::null(),
     rows: 0,
     owner: ptr::null_mut(),

@@ -59,7 +59,7 @@ fn null_arguments_are_refused() {
         );
         let (out, texts) = (ptr::null_mut(), ptr::null());
         assert_eq!(
-            cr_tokenizer_encode(ptr::null(), texts, 1, out, &mut error),
+            cr_tokenizer_encode(ptr::null(), texts, 1, 0, out, &mut error),
             Status::InvalidArgument
         );
         assert_eq!(error.index, u64::MAX);
@@ -96,17 +96,25 @@ fn a_batch_is_freed_once_however_often_it_is_asked() {
         assert_eq!(status, Status::Ok, "{}", message(&error));
         let texts = [CText::of("a b a"), CText::EMPTY];
         let mut batch = EMPTY_BATCH;
-        let status = cr_tokenizer_encode(tokenizer, texts.as_ptr(), 2, &mut batch, &mut error);
+        let status = cr_tokenizer_encode(tokenizer, texts.as_ptr(), 2, 0, &mut batch, &mut error);
         assert_eq!((status, batch.rows), (Status::Ok, 2));
+        assert!(batch.starts.is_null() && batch.ends.is_null());
         assert_eq!(slice(batch.ids, 3).unwrap(), [1, 0, 1]);
         assert_eq!(slice(batch.row_starts, 3).unwrap(), [0, 3, 3]);
         cr_batch_free(&mut batch);
         cr_batch_free(&mut batch);
+        let flags = ENCODE_OFFSETS;
+        let status = cr_tokenizer_encode(tokenizer, texts.as_ptr(), 2, flags, &mut batch, &mut error);
+        assert_eq!(status, Status::Ok, "{}", message(&error));
+        assert_eq!(slice(batch.starts, 3).unwrap(), [0, 2, 4]);
+        assert_eq!(slice(batch.ends, 3).unwrap(), [1, 3, 5]);
+        cr_batch_free(&mut batch);
+        assert!(batch.starts.is_null() && batch.ends.is_null());
         let bad = CText {
             data: ptr::null(),
             size: 3,
         };
-        let status = cr_tokenizer_encode(tokenizer, [texts[0], bad].as_ptr(), 2, &mut batch, &mut error);
+        let status = cr_tokenizer_encode(tokenizer, [texts[0], bad].as_ptr(), 2, 0, &mut batch, &mut error);
         assert_eq!((status, error.index), (Status::InvalidArgument, 1));
         let (mut pieces, mut count) = (ptr::null(), 0);
         assert_eq!(

@@ -6,7 +6,9 @@
 mod ffi;
 mod fingerprint;
 mod json;
+mod offsets;
 mod safetensors;
+mod special_tokens;
 mod status;
 #[cfg(test)]
 mod test_bytes;

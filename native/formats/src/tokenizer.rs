@@ -1,15 +1,18 @@
 //! A Hugging Face `tokenizer.json`: texts to ids, and the layout of special tokens around them.
 //!
-//! Rows are encoded one after another with `encode_fast`: `encode_batch` would start rayon's pool, and the
-//! engine's own threads call from outside instead.
+//! Rows are encoded one after another: `encode_batch` would start rayon's pool, and the engine's own threads call from
+//! outside instead.
 
+use crate::offsets::Utf16Offsets;
+use crate::special_tokens::LiteralSpecialTokens;
 use crate::status::{Failure, Status};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 use tokenizers::models::bpe::BPE;
-use tokenizers::{Model, ModelWrapper, OffsetReferential, OffsetType, PreTokenizer, Token, Tokenizer};
+use tokenizers::{ModelWrapper, OffsetType, Tokenizer};
 
 pub const LITERAL_SPECIAL_TOKENS: u32 = 1;
+pub const ENCODE_OFFSETS: u32 = 1;
 
 /// The Unigram model keeps its pieces in a tree that is freed recursively, a level a byte: a longer piece could
 /// overflow the stack, which no guard can catch. Real pieces are some tens of bytes long.
@@ -35,9 +38,12 @@ pub struct Piece {
     pub type_id: u32,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Batch {
     pub ids: Vec<u32>,
+    /// Where each token begins and ends in its text, in UTF-16 code units; empty unless they were asked for.
+    pub starts: Vec<u32>,
+    pub ends: Vec<u32>,
     /// One more than there are rows.
     pub row_starts: Vec<u64>,
 }
@@ -48,12 +54,6 @@ pub struct Handle {
     vocab_size: usize,
     single: Result<Vec<Piece>, Failure>,
     pair: Result<Vec<Piece>, Failure>,
-}
-
-/// Ids that ordinary text must not give, sorted, and what stands in where nothing else can.
-struct LiteralSpecialTokens {
-    ids: Vec<u32>,
-    unknown: Option<u32>,
 }
 
 impl Handle {
@@ -79,21 +79,23 @@ impl Handle {
         })
     }
 
-    pub fn encode<'a>(&self, texts: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<Batch, Failure> {
-        let mut batch = Batch {
-            ids: Vec::new(),
-            row_starts: Vec::with_capacity(texts.len() + 1),
-        };
+    pub fn encode<'a>(
+        &self,
+        texts: impl ExactSizeIterator<Item = &'a [u8]>,
+        flags: u32,
+    ) -> Result<Batch, Failure> {
+        let mut batch = Batch::default();
+        batch.row_starts.reserve(texts.len() + 1);
         batch.row_starts.push(0);
         for (index, bytes) in texts.enumerate() {
-            self.encode_one(bytes, &mut batch.ids)
+            self.encode_one(bytes, flags & ENCODE_OFFSETS != 0, &mut batch)
                 .map_err(|failure| failure.at(index))?;
             batch.row_starts.push(batch.ids.len() as u64);
         }
         Ok(batch)
     }
 
-    fn encode_one(&self, bytes: &[u8], ids: &mut Vec<u32>) -> Result<(), Failure> {
+    fn encode_one(&self, bytes: &[u8], with_offsets: bool, batch: &mut Batch) -> Result<(), Failure> {
         if bytes.len() > MAX_TEXT_BYTES {
             return Err(Failure::new(
                 Status::InvalidArgument,
@@ -105,12 +107,26 @@ impl Handle {
         let not_encoded = |error: tokenizers::Error| {
             Failure::new(Status::Encode, format!("it cannot be encoded ({error})"))
         };
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(not_encoded)?;
-        match &self.literal {
-            Some(literal) if encoding.get_ids().iter().any(|id| literal.forbids(*id)) => {
-                ids.extend(literal.encode(&self.tokenizer, text).map_err(not_encoded)?);
+        let mut encoding = if with_offsets {
+            self.tokenizer.encode(text, false)
+        } else {
+            self.tokenizer.encode_fast(text, false)
+        }
+        .map_err(not_encoded)?;
+        if let Some(literal) = &self.literal {
+            if encoding.get_ids().iter().any(|id| literal.forbids(*id)) {
+                let offsets = if with_offsets { OffsetType::Byte } else { OffsetType::None };
+                encoding = literal.encode(&self.tokenizer, text, offsets).map_err(not_encoded)?;
             }
-            _ => ids.extend_from_slice(encoding.get_ids()),
+        }
+        batch.ids.extend_from_slice(encoding.get_ids());
+        if with_offsets {
+            let utf16 = Utf16Offsets::of(text);
+            for offsets in encoding.get_offsets() {
+                let (start, end) = utf16.convert(*offsets);
+                batch.starts.push(start);
+                batch.ends.push(end);
+            }
         }
         Ok(())
     }
@@ -144,97 +160,6 @@ fn switch_off_dropout(tokenizer: &mut Tokenizer) {
             bpe.dropout = None;
         }
         tokenizer.with_model(model);
-    }
-}
-
-impl LiteralSpecialTokens {
-    fn of(tokenizer: &Tokenizer, unigram_unknown: Option<u32>) -> Self {
-        let unknown = match tokenizer.get_model() {
-            ModelWrapper::WordPiece(model) => model.token_to_id(&model.unk_token),
-            ModelWrapper::WordLevel(model) => model.token_to_id(&model.unk_token),
-            ModelWrapper::BPE(model) => model
-                .unk_token
-                .as_ref()
-                .and_then(|token| model.token_to_id(token)),
-            ModelWrapper::Unigram(_) => unigram_unknown,
-        };
-        let mut ids: Vec<u32> = tokenizer
-            .get_added_tokens_decoder()
-            .iter()
-            .filter(|(id, token)| token.special && Some(**id) != unknown)
-            .map(|(id, _)| *id)
-            .collect();
-        ids.sort_unstable();
-        Self { ids, unknown }
-    }
-
-    fn forbids(&self, id: u32) -> bool {
-        self.ids.binary_search(&id).is_ok()
-    }
-
-    /// `set_encode_special_tokens` only keeps the crate from looking for special tokens before the model runs. A model
-    /// still finds them when they are in its own vocabulary and the pre-tokenizer left them whole: Unigram gives `</s>`
-    /// of XLM-RoBERTa the best score of all. Here each word is encoded as the crate does it, but a special token in the
-    /// result is cut after its first character, so that the model has to spell it.
-    fn encode(&self, tokenizer: &Tokenizer, text: &str) -> tokenizers::Result<Vec<u32>> {
-        let mut words = tokenizer
-            .get_added_vocabulary()
-            .extract_and_normalize(tokenizer.get_normalizer(), text);
-        if let Some(pre_tokenizer) = tokenizer.get_pre_tokenizer() {
-            pre_tokenizer.pre_tokenize(&mut words)?;
-        }
-        words.tokenize(|word| self.encode_word(tokenizer.get_model(), word.get(), true))?;
-        let splits = words.get_splits(OffsetReferential::Normalized, OffsetType::None);
-        Ok(splits
-            .iter()
-            .filter_map(|(_, _, tokens)| tokens.as_ref())
-            .flatten()
-            .map(|token| token.id)
-            .collect())
-    }
-
-    fn encode_word(&self, model: &ModelWrapper, word: &str, may_cut: bool) -> tokenizers::Result<Vec<Token>> {
-        let mut tokens = model.tokenize(word)?;
-        if may_cut {
-            let cuts = self.cuts(&tokens, word);
-            if !cuts.is_empty() {
-                tokens.clear();
-                let ends = cuts.iter().copied().chain([word.len()]);
-                let mut begin = 0;
-                for end in ends {
-                    tokens.extend(self.encode_word(model, &word[begin..end], false)?);
-                    begin = end;
-                }
-                return Ok(tokens);
-            }
-        }
-        // Nothing to cut (a special token of one character), or a part of one special token spells another.
-        tokens.retain_mut(|token| {
-            if self.forbids(token.id) {
-                match self.unknown {
-                    Some(id) => token.id = id,
-                    None => return false,
-                }
-            }
-            true
-        });
-        Ok(tokens)
-    }
-
-    /// Where to cut `word`: increasing places strictly inside it.
-    fn cuts(&self, tokens: &[Token], word: &str) -> Vec<usize> {
-        let mut cuts: Vec<usize> = Vec::new();
-        for token in tokens.iter().filter(|token| self.forbids(token.id)) {
-            let (begin, end) = token.offsets;
-            let first = word.get(begin..end).and_then(|spelt| spelt.chars().next());
-            if let Some(first) = first {
-                let cut = begin + first.len_utf8();
-                if cut < end && cuts.last().is_none_or(|last| *last < cut) {
-                    cuts.push(cut);
-                }
-            }
-        }
-        cuts
     }
 }
 

@@ -25,6 +25,17 @@ fn file(model: &str, pre_tokenizer: &str, tokens: [&str; 3]) -> String {
     )
 }
 
+/// What each token of a text is made of.
+fn slices(handle: &Handle, text: &str) -> Vec<String> {
+    let batch = handle.encode([text.as_bytes()].into_iter(), ENCODE_OFFSETS).unwrap();
+    assert_eq!(batch.ids, ids(handle, text));
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let ranges = batch.starts.iter().zip(&batch.ends);
+    ranges
+        .map(|(start, end)| String::from_utf16(&units[*start as usize..*end as usize]).unwrap())
+        .collect()
+}
+
 const WHITESPACE: &str = r#"{"type":"WhitespaceSplit"}"#;
 const BERT: &str = r#"{"type":"BertPreTokenizer"}"#;
 
@@ -53,7 +64,7 @@ fn load(json: &str, flags: u32) -> Handle {
 }
 
 fn ids(handle: &Handle, text: &str) -> Vec<u32> {
-    handle.encode([text.as_bytes()].into_iter()).unwrap().ids
+    handle.encode([text.as_bytes()].into_iter(), 0).unwrap().ids
 }
 
 fn refusal(json: &[u8]) -> Failure {
@@ -67,11 +78,11 @@ fn refusal(json: &[u8]) -> Failure {
 fn a_batch_gives_flat_ids_and_row_starts() {
     let handle = load(&word_piece(BERT), 0);
     let batch = handle
-        .encode(["a b ab", "", "zz"].map(str::as_bytes).into_iter())
+        .encode(["a b ab", "", "zz"].map(str::as_bytes).into_iter(), 0)
         .unwrap();
     assert_eq!(batch.ids, [3, 4, 3, 5, 0]);
     assert_eq!(batch.row_starts, [0, 4, 4, 5]);
-    assert_eq!(handle.encode(std::iter::empty()).unwrap().row_starts, [0]);
+    assert_eq!(handle.encode(std::iter::empty(), 0).unwrap().row_starts, [0]);
 }
 
 #[test]
@@ -98,6 +109,32 @@ fn literal_special_tokens_are_ordinary_text_for_every_model() {
     assert_eq!(literal(bpe(), "ab </s>"), [5, 6, 10, 9]);
     assert_eq!(literal(unigram(), "a</s>ab"), [6, 3, 7, 8, 5]);
     assert_eq!(literal(unigram(), "</s></s>"), [6, 7, 8, 7, 8]);
+}
+
+#[test]
+fn offsets_tell_where_tokens_lie() {
+    let handle = load(&word_piece(BERT), 0);
+    assert_eq!(slices(&handle, " a ab 👍b[SEP]"), ["a", "a", "b", "👍b", "[SEP]"]);
+    assert_eq!(slices(&load(&bpe(), 0), "é ab b"), ["ab", "b"]);
+    let plain = handle.encode([b"a b".as_slice()].into_iter(), 0).unwrap();
+    assert!(plain.starts.is_empty() && plain.ends.is_empty());
+}
+
+#[test]
+fn offsets_of_a_normalized_text_refer_to_the_original() {
+    let nfkc = r#""normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"}]}"#;
+    let handle = load(&word_piece(BERT).replace(r#""normalizer":null"#, nfkc), 0);
+    // ㏔ is "mb", İ is two characters in lower case, ª is "a".
+    assert_eq!(slices(&handle, "ª ㏔ İ Ａ𝐁"), ["ª", "㏔", "İ", "Ａ", "𝐁"]);
+}
+
+#[test]
+fn offsets_of_literal_special_tokens_are_those_of_their_parts() {
+    let literal = |json: String, text: &str| slices(&load(&json, LITERAL_SPECIAL_TOKENS), text);
+    assert_eq!(literal(word_piece(BERT), "a[SEP]b"), ["a", "[", "SEP", "]", "b"]);
+    assert_eq!(literal(word_piece(WHITESPACE), "👍 [SEP] b"), ["👍", "[", "SEP", "]", "b"]);
+    assert_eq!(literal(bpe(), "ab </s>"), ["ab", "<", "/s", ">"]);
+    assert_eq!(literal(unigram(), "a</s>ab")[1..], ["a", "<", "/s>", "ab"]);
 }
 
 #[test]
@@ -163,13 +200,13 @@ fn an_unusual_template_is_refused_when_it_is_asked_for() {
 fn a_text_that_fails_is_named_and_the_handle_stays_usable() {
     let handle = load(&word_piece(BERT), 0);
     let texts: [&[u8]; 3] = [b"a", b"b", b"\xff"];
-    let failure = handle.encode(texts.into_iter()).unwrap_err();
+    let failure = handle.encode(texts.into_iter(), 0).unwrap_err();
     assert_eq!((failure.status, failure.index), (Status::InvalidUtf8, Some(2)));
     assert_eq!(ids(&handle, "a"), [3]);
     // A Unigram model without an unknown piece.
     let handle = load(&unigram().replace(r#""unk_id":0"#, r#""unk_id":null"#), 0);
     let failure = handle
-        .encode(["a", "z"].map(str::as_bytes).into_iter())
+        .encode(["a", "z"].map(str::as_bytes).into_iter(), 0)
         .unwrap_err();
     assert_eq!((failure.status, failure.index), (Status::Encode, Some(1)));
     assert_eq!(ids(&handle, "a"), [6, 3]);
@@ -253,7 +290,7 @@ fn a_bad_charsmap_that_panics_inside_the_crate_is_contained() {
     for map in ["", "AAAA", "/////w==", "AQAAAAA=", "BAAAAAAAAAAA", "BAAAAP////8="] {
         match guard(|| Handle::load(with_charsmap(map).as_bytes(), 0)) {
             Ok(handle) => {
-                let _ = guard(|| handle.encode(["a b"].map(str::as_bytes).into_iter()));
+                let _ = guard(|| handle.encode(["a b"].map(str::as_bytes).into_iter(), 0));
             }
             Err(failure) => assert!(matches!(failure.status, Status::Malformed | Status::Panic)),
         }
@@ -274,7 +311,11 @@ fn mutated_files_always_give_a_status() {
             };
             accepted += 1;
             let texts = ["ab </s> [SEP] é中", "", "\u{0}\u{ffff}"];
-            let _ = guard(|| handle.encode(texts.map(str::as_bytes).into_iter()));
+            let _ = guard(|| {
+                let batch = handle.encode(texts.map(str::as_bytes).into_iter(), ENCODE_OFFSETS)?;
+                assert!(batch.starts.len() == batch.ids.len() && batch.ends.len() == batch.ids.len());
+                Ok(())
+            });
         }
     }
     assert!(

@@ -1,0 +1,154 @@
+import { access, constants, writeFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { evaluationChart } from '../evaluation/chart';
+import { openDataset } from '../evaluation/dataset';
+import { evaluate } from '../evaluation/evaluate';
+import { parseMetric } from '../evaluation/metrics';
+import {
+  DEFAULT_INITIAL_K,
+  DEFAULT_METRICS,
+  DEFAULT_SEED,
+  type EvaluationProgress,
+} from '../evaluation/options';
+import type { Precision } from '../options';
+import { Reranker } from '../reranker';
+import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
+import { describeEvaluation } from './eval-report';
+import { openFirstStage } from './first-stages';
+import { Progress } from './progress';
+
+const OPTIONS = {
+  dataset: { type: 'string' },
+  split: { type: 'string' },
+  'first-stage': { type: 'string' },
+  rerank: { type: 'string' },
+  precision: { type: 'string' },
+  'initial-k': { type: 'string' },
+  sweep: { type: 'string' },
+  metrics: { type: 'string' },
+  queries: { type: 'string' },
+  seed: { type: 'string' },
+  complete: { type: 'boolean' },
+  unknown: { type: 'string' },
+  svg: { type: 'string' },
+  json: { type: 'string' },
+} as const;
+
+const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
+const MAX_DEPTH = 100_000;
+/** As shells count a process that SIGINT ended. */
+const INTERRUPTED = 130;
+
+interface Arguments {
+  dataset: string;
+  split: string;
+  firstStage: string;
+  model: string | undefined;
+  precision: Precision;
+  initialK: number;
+  sweep: number[];
+  metrics: readonly string[];
+  queries: number | undefined;
+  seed: number;
+  complete: boolean;
+  unknown: 'error' | 'ignore';
+  svg: string;
+  json: string;
+}
+
+function readArguments(args: readonly string[]): Arguments {
+  const values = readValues(args, OPTIONS);
+  if (values.dataset === undefined)
+    throw new UsageError('--dataset is needed: a folder of the layout of BEIR');
+  if (values['first-stage'] === undefined) throw new UsageError('--first-stage is needed: a run file');
+  return {
+    dataset: values.dataset,
+    split: values.split ?? 'test',
+    firstStage: values['first-stage'],
+    model: values.rerank,
+    precision: readChoice('precision', values.precision, PRECISIONS) ?? 'auto',
+    initialK: readInteger('initial-k', values['initial-k'] ?? String(DEFAULT_INITIAL_K), MAX_DEPTH),
+    sweep: values.sweep === undefined ? [] : readList('sweep', values.sweep, MAX_DEPTH),
+    metrics: readMetrics(values.metrics),
+    queries: values.queries === undefined ? undefined : readInteger('queries', values.queries, 1e9),
+    seed: readInteger('seed', values.seed ?? String(DEFAULT_SEED), 2 ** 32 - 1),
+    complete: values.complete !== undefined,
+    unknown: readChoice('unknown', values.unknown, ['error', 'ignore']) ?? 'error',
+    svg: values.svg ?? 'crossrank-eval.svg',
+    json: values.json ?? 'crossrank-eval.json',
+  };
+}
+
+function readMetrics(text: string | undefined): readonly string[] {
+  if (text === undefined) return DEFAULT_METRICS;
+  return text.split(',').map((name) => {
+    try {
+      return parseMetric(name).name;
+    } catch {
+      throw new UsageError(
+        `--metrics takes a list of ndcg@k, mrr@k, map@k, recall@k and p@k, such as ndcg@10,map, not ${JSON.stringify(name)}`,
+      );
+    }
+  });
+}
+
+/** `crossrank eval`: resolves to the exit code. */
+export async function evaluateCommand(args: readonly string[]): Promise<number> {
+  const asked = readArguments(args);
+  // Before minutes of work, not after.
+  await Promise.all([checkFolderOf('svg', asked.svg), checkFolderOf('json', asked.json)]);
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort();
+  process.once('SIGINT', onInterrupt); // a second one ends the process at once
+  const progress = new Progress();
+  try {
+    return await measure(asked, interrupt.signal, progress);
+  } catch (error) {
+    if (!interrupt.signal.aborted) throw error;
+    progress.clear();
+    console.error('interrupted before the first query was done');
+    return INTERRUPTED;
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    progress.clear();
+  }
+}
+
+async function measure(asked: Arguments, signal: AbortSignal, progress: Progress): Promise<number> {
+  const { unknown, initialK, sweep, metrics, queries, seed, complete } = asked;
+  progress.show('reading the data set', 0);
+  const dataset = await openDataset(asked.dataset, { split: asked.split, unknown });
+  const firstStage = await openFirstStage(asked.firstStage, Math.max(initialK, ...sweep));
+  await using reranker = await Reranker.load(asked.model, { precision: asked.precision, cache: false });
+  await reranker.warmUp();
+  const { model, precision, threads, kernels } = reranker.info();
+  const report = await evaluate(dataset, firstStage, reranker, {
+    ...{ initialK, sweep, metrics, seed, complete, unknown, signal },
+    ...(queries === undefined ? {} : { queries }),
+    onAbort: 'partial',
+    onProgress: (state) => progress.show(STEPS[state.step](state), state.done / state.total),
+  });
+  progress.clear();
+  const ranker = { model: basename(model), precision, threads, kernels };
+  const result = { date: new Date().toISOString(), firstStage: asked.firstStage, ranker, ...report };
+  await writeFile(asked.svg, evaluationChart(report));
+  await writeFile(asked.json, `${JSON.stringify(result, null, 2)}\n`);
+  console.log(describeEvaluation(result, dataset));
+  console.log(`written: ${asked.svg}, ${asked.json}`);
+  return report.aborted ? INTERRUPTED : 0;
+}
+
+const STEPS: Readonly<Record<EvaluationProgress['step'], (state: EvaluationProgress) => string>> = {
+  retrieve: ({ done, total }) => `first stage, ${done} of ${total} queries`,
+  read: ({ done, total }) => `reading ${done} of ${total} texts`,
+  rerank: ({ done, total }) => `reranking, ${done} of ${total} rankings`,
+};
+
+async function checkFolderOf(name: string, path: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  await access(folder, constants.W_OK).catch(() => {
+    throw new UsageError(
+      `--${name} ${path} cannot be written: ${folder} is no folder that this user may write to`,
+    );
+  });
+}
