@@ -263,10 +263,7 @@ function readerOf(rows: StoreRows): StoreFileReader {
 function checkOptions(options: MemoryStoreOptions): void {
   checkNames(options, OPTIONS);
   const { space, path } = options;
-  if (typeof space !== 'object' || space === null) {
-    throw invalidArgument('space', 'an object with model and dimension', space);
-  }
-  checkNames(space, ['model', 'dimension']);
+  checkNames(space, ['model', 'dimension'], 'space');
   if (typeof space.model !== 'string' || space.model === '') {
     throw invalidArgument('space.model', 'a string that is not empty', space.model);
   }

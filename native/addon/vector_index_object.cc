@@ -146,7 +146,8 @@ Napi::Value VectorIndexObject::Query(const Napi::CallbackInfo& info) {
   });
 }
 
-// dispose(): gives the memory back when the last scan has ended, on a thread: gigabytes take the system a while
+// dispose(): gives the memory back when the last scan has ended, on a thread: gigabytes take the system a
+// while
 Napi::Value VectorIndexObject::Dispose(const Napi::CallbackInfo& info) {
   try {
     Environment::Of(info.Env()).Spawn([index = std::move(index_)]() mutable { index.reset(); });

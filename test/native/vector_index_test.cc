@@ -133,11 +133,27 @@ Data Ties(Random& random, size_t dimension, size_t count) {
   return data;
 }
 
+// Queries of one large value and many that are less than a step of its shorts: together they decide, and the
+// first look does not see them. What it sees of the second value is too much. Rows lose nothing: all values
+// are of one size.
+Data CoarseQueries(Random& random, size_t dimension, size_t count) {
+  Data data{"coarse queries", dimension, random.Normal(count * dimension), random.Normal(3 * dimension)};
+  constexpr float kStep = 1.0f / 32767.0f;
+  for (float& value : data.rows) value = value < 0.0f ? -1.0f : 1.0f;
+  for (float& value : data.queries) value = std::copysign(0.4f * kStep, value);
+  for (size_t q = 0; q < 3; ++q) {
+    data.queries[q * dimension] = 1.0f;
+    data.queries[q * dimension + 1] = 1.5f * kStep;
+  }
+  return data;
+}
+
 void TheBestAreFound(const KernelTable& table) {
   Random random(3);
   for (size_t dimension : {3, 96, 384}) {
     for (const Data& data : {RandomRows(random, dimension, 4500), Clusters(random, dimension, 4500),
-                             Adversaries(random, dimension, 4500), Ties(random, dimension, 4500)}) {
+                             Adversaries(random, dimension, 4500), CoarseQueries(random, dimension, 4500),
+                             Ties(random, dimension, 4500)}) {
       SetContext(table, std::string(data.name) + Join(" dimension", {dimension}));
       VectorIndex index(dimension, 1, table);
       CHECK(index.rows().Append(data.rows));
