@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { CrossrankError, invalidArgument } from '../errors';
+import { idOf, parseObject, show } from '../files/json-lines';
+import { eachLine, invalidLine, readLines } from '../files/lines';
 import type { StoredDocument } from '../search/types';
 import { readQrels } from './files';
-import { idOf, parseObject, show } from './line-formats';
-import { eachLine, invalidLine, readLines } from './lines';
 import type { Qrels } from './types';
 
 /** Queries with judged documents, to measure a search on. */
