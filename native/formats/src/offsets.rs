@@ -65,7 +65,13 @@ mod tests {
     /// Texts of one to four bytes a character, longer than several steps.
     fn texts() -> Vec<String> {
         let mixed = "aé中👍🏽\u{0}\u{ffff}e\u{301}".repeat(40);
-        vec![String::new(), "plain ".repeat(50), "é".repeat(64), "👍".repeat(33), mixed]
+        vec![
+            String::new(),
+            "plain ".repeat(50),
+            "é".repeat(64),
+            "👍".repeat(33),
+            mixed,
+        ]
     }
 
     #[test]

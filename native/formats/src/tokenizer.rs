@@ -115,8 +115,14 @@ impl Handle {
         .map_err(not_encoded)?;
         if let Some(literal) = &self.literal {
             if encoding.get_ids().iter().any(|id| literal.forbids(*id)) {
-                let offsets = if with_offsets { OffsetType::Byte } else { OffsetType::None };
-                encoding = literal.encode(&self.tokenizer, text, offsets).map_err(not_encoded)?;
+                let offsets = if with_offsets {
+                    OffsetType::Byte
+                } else {
+                    OffsetType::None
+                };
+                encoding = literal
+                    .encode(&self.tokenizer, text, offsets)
+                    .map_err(not_encoded)?;
             }
         }
         batch.ids.extend_from_slice(encoding.get_ids());

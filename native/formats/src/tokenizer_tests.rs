@@ -27,7 +27,9 @@ fn file(model: &str, pre_tokenizer: &str, tokens: [&str; 3]) -> String {
 
 /// What each token of a text is made of.
 fn slices(handle: &Handle, text: &str) -> Vec<String> {
-    let batch = handle.encode([text.as_bytes()].into_iter(), ENCODE_OFFSETS).unwrap();
+    let batch = handle
+        .encode([text.as_bytes()].into_iter(), ENCODE_OFFSETS)
+        .unwrap();
     assert_eq!(batch.ids, ids(handle, text));
     let units: Vec<u16> = text.encode_utf16().collect();
     let ranges = batch.starts.iter().zip(&batch.ends);
@@ -132,7 +134,10 @@ fn offsets_of_a_normalized_text_refer_to_the_original() {
 fn offsets_of_literal_special_tokens_are_those_of_their_parts() {
     let literal = |json: String, text: &str| slices(&load(&json, LITERAL_SPECIAL_TOKENS), text);
     assert_eq!(literal(word_piece(BERT), "a[SEP]b"), ["a", "[", "SEP", "]", "b"]);
-    assert_eq!(literal(word_piece(WHITESPACE), "👍 [SEP] b"), ["👍", "[", "SEP", "]", "b"]);
+    assert_eq!(
+        literal(word_piece(WHITESPACE), "👍 [SEP] b"),
+        ["👍", "[", "SEP", "]", "b"]
+    );
     assert_eq!(literal(bpe(), "ab </s>"), ["ab", "<", "/s", ">"]);
     assert_eq!(literal(unigram(), "a</s>ab")[1..], ["a", "<", "/s>", "ab"]);
 }
