@@ -56,6 +56,10 @@ VectorIndexObject::VectorIndexObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<VectorIndexObject>(info),
       index_(std::make_shared<VectorIndex>(Count(info[0]), Count(info[1]), kernels::Kernels())) {}
 
+VectorIndexObject::~VectorIndexObject() {
+  if (index_) index_->Close();
+}
+
 VectorIndex& VectorIndexObject::index() const {
   if (!index_) throw Error(ErrorCode::kClosed, "the index has been disposed");
   return *index_;
@@ -149,6 +153,8 @@ Napi::Value VectorIndexObject::Query(const Napi::CallbackInfo& info) {
 // dispose(): gives the memory back when the last scan has ended, on a thread: gigabytes take the system a
 // while
 Napi::Value VectorIndexObject::Dispose(const Napi::CallbackInfo& info) {
+  if (!index_) return info.Env().Undefined();
+  index_->Close();
   try {
     Environment::Of(info.Env()).Spawn([index = std::move(index_)]() mutable { index.reset(); });
   } catch (const std::system_error&) {

@@ -13,6 +13,7 @@ class VectorIndexObject : public Napi::ObjectWrap<VectorIndexObject> {
  public:
   static void Define(Napi::Env env, Napi::Object exports);
   explicit VectorIndexObject(const Napi::CallbackInfo& info);
+  ~VectorIndexObject() override;
 
  private:
   Napi::Value Append(const Napi::CallbackInfo& info);
@@ -27,7 +28,7 @@ class VectorIndexObject : public Napi::ObjectWrap<VectorIndexObject> {
   // Throws kClosed after dispose.
   VectorIndex& index() const;
 
-  std::shared_ptr<VectorIndex> index_;  // null after dispose; scans keep it until they end
+  std::shared_ptr<VectorIndex> index_;  // null after dispose; its thread keeps it until it ends
 };
 
 }  // namespace crossrank::addon

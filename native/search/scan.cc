@@ -19,9 +19,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <exception>
-#include <system_error>
-#include <thread>
 
 #include "search/candidates.h"
 #include "search/unit_length.h"
@@ -34,45 +31,15 @@ constexpr double kRounding = 1e-6;
 // Rows that a thread takes at a time.
 constexpr size_t kBlockRows = 1024;
 constexpr size_t kBlockGroups = kBlockRows / kRowGroup;
-// What a thread must have to do so that starting it pays.
+// What a thread must have to do so that waking it pays.
 constexpr size_t kLeastBlocksAThread = 4;
 constexpr size_t kScoresAtATime = 256;
-
-// work(thread, item) for all items, on the calling thread and up to `threads - 1` others.
-template <class Work>
-void InParallel(size_t threads, size_t items, const Cancellation& cancellation, const Work& work) {
-  std::atomic<size_t> next{0};
-  std::vector<std::exception_ptr> errors(threads);
-  const auto run = [&](size_t thread) {
-    try {
-      for (size_t item = next++; item < items; item = next++) {
-        cancellation.Check();
-        work(thread, item);
-      }
-    } catch (...) {
-      errors[thread] = std::current_exception();
-      next = items;
-    }
-  };
-  std::vector<std::thread> others;
-  others.reserve(threads);
-  try {
-    for (size_t thread = 1; thread < threads; ++thread) others.emplace_back(run, thread);
-  } catch (const std::system_error&) {
-    // No more threads: those there are do all.
-  }
-  run(0);
-  for (std::thread& other : others) other.join();
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-}
 
 class Pass {
  public:
   Pass(const std::vector<std::shared_ptr<VectorQuery>>& queries, const kernels::KernelTable& kernels,
-       size_t threads, const Cancellation& cancellation)
-      : kernels_(kernels), cancellation_(cancellation) {
+       Crew& crew, const Cancellation& cancellation)
+      : kernels_(kernels), crew_(crew), cancellation_(cancellation) {
     for (const auto& query : queries) {
       // Rows are only ever appended: the longest view holds the others.
       if (query->rows.count >= rows_.count) rows_ = query->rows;
@@ -82,7 +49,7 @@ class Pass {
       if (quantized) shorts_.insert(shorts_.end(), query->shorts.begin(), query->shorts.end());
     }
     const size_t blocks = (rows_.count + kBlockRows - 1) / kBlockRows;
-    threads_ = std::clamp<size_t>(blocks / kLeastBlocksAThread, 1, threads);
+    threads_ = std::clamp<size_t>(blocks / kLeastBlocksAThread, 1, crew.size());
     for (State& state : states_) state.found.assign(threads_, Candidates(state.query.top_k));
   }
 
@@ -107,7 +74,7 @@ class Pass {
     const size_t blocks = (rows_.count + kBlockRows - 1) / kBlockRows;
     std::vector<std::vector<int32_t>> products(threads_);
     for (auto& each : products) each.resize(quantized_.size() * kRowGroup);
-    InParallel(threads_, blocks, cancellation_, [&](size_t thread, size_t block) {
+    crew_.Run(threads_, blocks, cancellation_, [&](size_t thread, size_t block) {
       const size_t groups = (rows_.count + kRowGroup - 1) / kRowGroup;
       const size_t end = std::min((block + 1) * kBlockGroups, groups);
       for (size_t group = block * kBlockGroups; group < end; ++group) {
@@ -200,7 +167,7 @@ class Pass {
     if (state.query.kind == ScanKind::kPlain) return hits;
     const size_t parts = (hits.size() + kScoresAtATime - 1) / kScoresAtATime;
     const size_t threads = std::clamp<size_t>(parts / kLeastBlocksAThread, 1, threads_);
-    InParallel(threads, parts, cancellation_, [&](size_t, size_t part) {
+    crew_.Run(threads, parts, cancellation_, [&](size_t, size_t part) {
       const size_t end = std::min((part + 1) * kScoresAtATime, hits.size());
       for (size_t i = part * kScoresAtATime; i < end; ++i) {
         const float* values = rows_.chunk_of(hits[i].row).values(rows_.in_chunk(hits[i].row));
@@ -228,6 +195,7 @@ class Pass {
   }
 
   const kernels::KernelTable& kernels_;
+  Crew& crew_;
   const Cancellation& cancellation_;
   RowsView rows_;
   size_t threads_ = 1;
@@ -239,9 +207,8 @@ class Pass {
 }  // namespace
 
 std::vector<Hits> Scan(const std::vector<std::shared_ptr<VectorQuery>>& queries,
-                       const kernels::KernelTable& kernels, size_t threads,
-                       const Cancellation& cancellation) {
-  return Pass(queries, kernels, threads, cancellation).Run();
+                       const kernels::KernelTable& kernels, Crew& crew, const Cancellation& cancellation) {
+  return Pass(queries, kernels, crew, cancellation).Run();
 }
 
 }  // namespace crossrank

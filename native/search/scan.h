@@ -6,6 +6,7 @@
 
 #include "common/cancellation.h"
 #include "kernels/kernels.h"
+#include "search/crew.h"
 #include "search/vector_query.h"
 
 namespace crossrank {
@@ -16,6 +17,6 @@ constexpr size_t kMostQueriesAPass = 8;
 // The hits of each query, the same bits at any number of threads and with any kernels. Queries of one index,
 // at most kMostQueriesAPass. Throws kClosed when cancelled.
 std::vector<Hits> Scan(const std::vector<std::shared_ptr<VectorQuery>>& queries,
-                       const kernels::KernelTable& kernels, size_t threads, const Cancellation& cancellation);
+                       const kernels::KernelTable& kernels, Crew& crew, const Cancellation& cancellation);
 
 }  // namespace crossrank

@@ -40,6 +40,7 @@ std::shared_ptr<VectorQuery> VectorIndex::MakeQuery(Span<const float> vector, si
 bool VectorIndex::Submit(std::shared_ptr<VectorQuery> query) {
   std::lock_guard<std::mutex> lock(mutex_);
   waiting_.push_back(std::move(query));
+  changed_.notify_all();
   return !std::exchange(working_, true);
 }
 
@@ -49,28 +50,44 @@ void VectorIndex::GiveUp() {
   working_ = false;
 }
 
-std::vector<std::shared_ptr<VectorQuery>> VectorIndex::TakeWaiting() {
+void VectorIndex::Close() {
   std::lock_guard<std::mutex> lock(mutex_);
-  const size_t count = std::min(waiting_.size(), kMostQueriesAPass);
-  std::vector<std::shared_ptr<VectorQuery>> queries(std::make_move_iterator(waiting_.begin()),
-                                                    std::make_move_iterator(waiting_.begin() + count));
-  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
-  working_ = count > 0;
+  closed_ = true;
+  changed_.notify_all();
+}
+
+std::vector<std::shared_ptr<VectorQuery>> VectorIndex::TakeWaiting(const Cancellation& cancellation) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [&] { return !waiting_.empty() || closed_ || cancellation.cancelled(); });
+  if (cancellation.cancelled()) return {};
+  const auto end = waiting_.begin() + std::min(waiting_.size(), kMostQueriesAPass);
+  std::vector<std::shared_ptr<VectorQuery>> queries(waiting_.begin(), end);
+  waiting_.erase(waiting_.begin(), end);
   return queries;
 }
 
-void VectorIndex::Work(const Cancellation& cancellation) {
-  for (auto queries = TakeWaiting(); !queries.empty(); queries = TakeWaiting()) {
-    std::vector<Hits> hits(queries.size());
-    std::optional<Error> error;
-    try {
-      hits = Scan(queries, kernels_, threads_, cancellation);
-    } catch (...) {
-      if (cancellation.cancelled()) return;
-      error = CurrentError();
-    }
-    for (size_t i = 0; i < queries.size(); ++i) queries[i]->done(std::move(hits[i]), error);
+void VectorIndex::Work(Cancellation& cancellation) {
+  const Cancellation::Listener listener(cancellation, [this] {
+    std::lock_guard<std::mutex> lock(mutex_);
+    changed_.notify_all();
+  });
+  Crew crew(threads_);
+  for (auto queries = TakeWaiting(cancellation); !queries.empty(); queries = TakeWaiting(cancellation)) {
+    Answer(queries, crew, cancellation);
   }
+}
+
+void VectorIndex::Answer(const std::vector<std::shared_ptr<VectorQuery>>& queries, Crew& crew,
+                         const Cancellation& cancellation) {
+  std::vector<Hits> hits(queries.size());
+  std::optional<Error> error;
+  try {
+    hits = Scan(queries, kernels_, crew, cancellation);
+  } catch (...) {
+    if (cancellation.cancelled()) return;
+    error = CurrentError();
+  }
+  for (size_t i = 0; i < queries.size(); ++i) queries[i]->done(std::move(hits[i]), error);
 }
 
 }  // namespace crossrank

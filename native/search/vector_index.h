@@ -4,6 +4,7 @@
 // that there were when they were asked, so that nothing of what they read is ever written again.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -13,6 +14,7 @@
 
 #include "common/cancellation.h"
 #include "common/span.h"
+#include "search/crew.h"
 #include "search/row_store.h"
 #include "search/vector_query.h"
 
@@ -32,15 +34,21 @@ class VectorIndex {
   std::shared_ptr<VectorQuery> MakeQuery(Span<const float> vector, size_t top_k,
                                          const Span<const uint8_t>* filter, ScanKind kind) const;
 
-  // True: the caller must now call Work, on another thread; until that returns, further queries are its.
+  // True, for the first query: the caller must now call Work, on another thread.
   bool Submit(std::shared_ptr<VectorQuery> query);
   // In place of Work, where there can be no thread for it: the query that Submit took is forgotten.
   void GiveUp();
-  // Answers queries until there are none, those that wait together in one scan. Returns early when cancelled.
-  void Work(const Cancellation& cancellation);
+  // Answers queries as they come, those that wait together in one scan. Returns when the index is closed and
+  // has answered them all, or when cancelled.
+  void Work(Cancellation& cancellation);
+  // No more queries will come.
+  void Close();
 
  private:
-  std::vector<std::shared_ptr<VectorQuery>> TakeWaiting();
+  void Answer(const std::vector<std::shared_ptr<VectorQuery>>& queries, Crew& crew,
+              const Cancellation& cancellation);
+  // Waits for some; empty when there is nothing more to do.
+  std::vector<std::shared_ptr<VectorQuery>> TakeWaiting(const Cancellation& cancellation);
 
   RowStore rows_;
   size_t threads_;
@@ -48,8 +56,9 @@ class VectorIndex {
   std::vector<uint64_t> shown_;  // bits of rows
 
   std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
   std::deque<std::shared_ptr<VectorQuery>> waiting_;
-  bool working_ = false;
+  bool working_ = false, closed_ = false;
 };
 
 }  // namespace crossrank

@@ -44,6 +44,14 @@ double Cosine(const float* a, const float* b, size_t dimension) {
   return a2 == 0.0 || b2 == 0.0 ? 0.0 : static_cast<double>(dot / std::sqrt(a2 * b2));
 }
 
+// All queries that were submitted; the index takes no more before the next call.
+void AnswerAll(VectorIndex& index) {
+  Cancellation never;
+  index.Close();
+  index.Work(never);
+  index.GiveUp();
+}
+
 Hits Ask(VectorIndex& index, const float* query, size_t top_k, ScanKind kind,
          const std::vector<uint8_t>* filter = nullptr) {
   Answer answer;
@@ -54,7 +62,7 @@ Hits Ask(VectorIndex& index, const float* query, size_t top_k, ScanKind kind,
     answer = {std::move(hits), std::move(error), true};
   };
   CHECK(index.Submit(made));
-  index.Work(Cancellation());
+  AnswerAll(index);
   CHECK(answer.done && !answer.error);
   return answer.hits;
 }
@@ -217,7 +225,7 @@ void ThreadsAndCompanyChangeNoBit(const KernelTable& table) {
     query->done = [&together, q](Hits hits, const std::optional<Error>&) { together[q] = std::move(hits); };
     CHECK(four.Submit(query) == (q == 0));
   }
-  four.Work(Cancellation());
+  AnswerAll(four);
   for (size_t q = 0; q < together.size(); ++q) {
     CHECK(together[q].size() >= 10 + q);
     CHECK(Same(together[q], Ask(one, data.row(q), 10 + q, ScanKind::kQuantized)));
@@ -230,7 +238,8 @@ void RowsMayBeAddedAndHiddenDuringScans(const KernelTable& table) {
   Random random(6);
   const Data data = Clusters(random, 64, 12000);
   VectorIndex index(data.dimension, 2, table);
-  std::vector<std::thread> workers;
+  std::thread worker;
+  Cancellation never;
   std::atomic<int> answered{0}, wrong{0};
   int asked = 0;
   for (size_t r = 0; r < data.count(); r += 100) {
@@ -244,9 +253,14 @@ void RowsMayBeAddedAndHiddenDuringScans(const KernelTable& table) {
       ++answered;
     };
     ++asked;
-    if (index.Submit(query)) workers.emplace_back([&index] { index.Work(Cancellation()); });
+    CHECK(index.Submit(query) == !worker.joinable());
+    if (!worker.joinable()) worker = std::thread([&] { index.Work(never); });
+    if (r % 1600 == 0) {  // let it fall asleep
+      while (answered < asked) std::this_thread::yield();
+    }
   }
-  for (std::thread& worker : workers) worker.join();
+  index.Close();
+  worker.join();
   CHECK(answered == asked);
   CHECK(wrong == 0);
 }
@@ -309,6 +323,54 @@ void ACancelledScanAnswersNothing(const KernelTable& table) {
   CHECK(!answered);
 }
 
+void CancellingWakesTheThreadThatWaits(const KernelTable& table) {
+  SetContext(table, "cancelled while it waits");
+  VectorIndex index(8, 4, table);
+  Cancellation cancellation;
+  std::thread worker([&] { index.Work(cancellation); });
+  cancellation.Cancel();
+  worker.join();
+  CHECK(cancellation.cancelled());
+}
+
+void ACrewDoesEachItemOnceAndTellsErrors() {
+  Checks::Get().context = "crew";
+  Crew crew(4);
+  Cancellation cancellation;
+  for (size_t threads : {1, 2, 4, 9}) {
+    for (size_t items : {0, 1, 3, 500}) {
+      std::vector<std::atomic<int>> done(items);
+      std::atomic<bool> in_range{true};
+      crew.Run(threads, items, cancellation, [&](size_t thread, size_t item) {
+        if (thread >= std::min<size_t>(threads, 4)) in_range = false;
+        ++done[item];
+      });
+      CHECK(in_range && std::all_of(done.begin(), done.end(), [](const auto& times) { return times == 1; }));
+    }
+  }
+  // Helpers come to every job: two items that wait for each other need two threads, each time.
+  for (int time = 0; time < 100; ++time) {
+    std::atomic<int> there{0};
+    crew.Run(2, 2, cancellation, [&](size_t, size_t) {
+      for (++there; there < 2;) std::this_thread::yield();
+    });
+    CHECK(there == 2);
+  }
+  const auto fails = [&](const Crew::Work& work) {
+    try {
+      crew.Run(4, 100, cancellation, work);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode::kRuntime;
+  };
+  CHECK(fails([](size_t, size_t item) {
+          if (item == 60) throw Error(ErrorCode::kMemory, "on purpose");
+        }) == ErrorCode::kMemory);
+  cancellation.Cancel();
+  CHECK(fails([](size_t, size_t) {}) == ErrorCode::kClosed);
+}
+
 void TestTable(const KernelTable& table) {
   TheBestAreFound(table);
   FiltersAndHiddenRowsAreKept(table);
@@ -317,9 +379,13 @@ void TestTable(const KernelTable& table) {
   BadRowsAreRefusedAsAWhole(table);
   RowsAreCopiedToTheBit(table);
   ACancelledScanAnswersNothing(table);
+  CancellingWakesTheThreadThatWaits(table);
 }
 
 }  // namespace
 }  // namespace crossrank::testing
 
-int main() { return crossrank::testing::TestEveryTable(crossrank::testing::TestTable); }
+int main() {
+  crossrank::testing::ACrewDoesEachItemOnceAndTellsErrors();
+  return crossrank::testing::TestEveryTable(crossrank::testing::TestTable);
+}
