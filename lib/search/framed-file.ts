@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { CrossrankError } from '../errors';
+import { syncFolderOf } from '../files/sync-folder';
 
 /**
  * The file of a keyword index: a magic line, frames, and nothing after the last.
@@ -38,7 +38,7 @@ export async function writeFrames(path: string, frames: Iterable<Frame>): Promis
       await file.close();
     }
     await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await syncFolderOf(path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw new CrossrankError('ERR_STORE', `cannot write ${path}: ${messageOf(cause)}`, { cause });
@@ -67,16 +67,6 @@ function frameHead(kind: number, bytes: number): Buffer {
   head.writeUInt32LE(kind, 0);
   head.writeUInt32LE(bytes, 4);
   return head;
-}
-
-/** The new name lasts once the folder is on the disk. Windows opens no folders, and does without. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
-  try {
-    await handle?.sync().catch(() => undefined);
-  } finally {
-    await handle?.close();
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type FileHandle, open, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { CrossrankError } from '../errors';
+import { syncFolderOf } from '../files/sync-folder';
 import { type NativeFileLock, nativeBinding } from '../native/binding';
 import { checkSpace } from './checks';
 import { crc32 } from './crc32';
@@ -121,7 +122,7 @@ export class StoreFile {
       this.#end = end;
       this.#syncedEnd = end;
       this.#hasTail = false;
-      await syncFolder(this.path);
+      await syncFolderOf(this.path);
     } catch (error) {
       await handle?.close();
       await rm(next, { force: true });
@@ -259,19 +260,8 @@ async function openOrCreate(path: string, space: EmbeddingSpace): Promise<FileHa
     await handle.close();
   }
   await rename(next, path);
-  await syncFolder(path);
+  await syncFolderOf(path);
   return open(path, 'r+');
-}
-
-/** A new name is durable with its folder; Windows has no such call, and needs none. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }
 
 async function readFully(handle: FileHandle, at: number, length: number): Promise<Buffer<ArrayBuffer>> {
