@@ -1,5 +1,6 @@
+import { CrossrankError } from './errors';
 import type { NativeOutcome, NativeRequestOptions } from './native/binding';
-import type { TextSpan } from './response';
+import { emptyOutcome, type TextSpan } from './response';
 import { planChunks } from './search/chunk-plan';
 import { TokenMap } from './search/token-map';
 import type { Tokenizer, Tokens } from './tokenize';
@@ -28,7 +29,7 @@ export interface ChunkCall {
   /** Tokens of query and document together. */
   room: number;
   tokenizer: Tokenizer;
-  /** Whether its time is over. Then nothing is cut any more: `run` tells what becomes of it. Throws where it was aborted. */
+  /** Whether its time is over; throws where it was aborted. */
   isOver(): boolean;
   /** Scores texts. */
   run(texts: readonly string[], ranking: Ranking): Promise<NativeOutcome>;
@@ -41,6 +42,7 @@ export interface ChunkCall {
 export async function rankByChunks(call: ChunkCall, ranking: Ranking): Promise<NativeOutcome> {
   const { documents } = call;
   const pieces = await cut(call);
+  if (pieces === undefined) return nothingScored(documents.length, ranking);
   const texts = pieces.map(({ document, start, end }) => (documents[document] as string).slice(start, end));
   const outcome = await call.run(texts, {
     ...ranking,
@@ -51,7 +53,18 @@ export async function rankByChunks(call: ChunkCall, ranking: Ranking): Promise<N
   return reduce(outcome, pieces, documents.length, ranking);
 }
 
-async function cut({ query, documents, room, tokenizer, isOver }: ChunkCall): Promise<Piece[]> {
+function nothingScored(documents: number, ranking: Ranking): NativeOutcome {
+  if (ranking.onTimeout === 'error') {
+    throw new CrossrankError(
+      'ERR_TIMEOUT',
+      `timeoutMs passed while ${documents} documents were being cut; raise it, send fewer, or take what is there with onTimeout`,
+    );
+  }
+  return reduce({ ...emptyOutcome(), degraded: true }, [], documents, ranking);
+}
+
+/** What is to be scored, in the order of the documents; nothing where the call was over first. */
+async function cut({ query, documents, room, tokenizer, isOver }: ChunkCall): Promise<Piece[] | undefined> {
   const [asked] = await tokenizer.tokenize([query]);
   const left = Math.max(room - (asked as Tokens).ids.length, Math.min(LEAST_TOKENS, Math.floor(room / 2)));
   const sizes = {
@@ -68,11 +81,11 @@ async function cut({ query, documents, room, tokenizer, isOver }: ChunkCall): Pr
       texts.push(text);
       units += text.length;
     }
-    const tokens = isOver() ? [] : await tokenizer.tokenize(texts);
+    const tokens = await tokenizer.tokenize(texts);
     for (const [i, text] of texts.entries()) {
-      const own = tokens[i];
-      const isLong = own !== undefined && own.ids.length > left && !isOver();
-      const chunks = isLong ? await planChunks(text, new TokenMap(own), sizes) : [];
+      if (isOver()) return undefined;
+      const own = tokens[i] as Tokens;
+      const chunks = own.ids.length > left ? await planChunks(text, new TokenMap(own), sizes) : [];
       const whole = { start: 0, end: text.length };
       for (const { start, end } of chunks.length === 0 ? [whole] : chunks)
         pieces.push({ document: first + i, start, end });

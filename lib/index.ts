@@ -9,6 +9,27 @@ export type { EmbedderLoadOptions, EmbedTextOptions } from './embedding/options'
 export type { Pooling } from './embedding/pooling-config';
 export type { Prefixes } from './embedding/prefixes';
 export { CrossrankError, type ErrorCode, type QueueDepth } from './errors';
+export {
+  type BootstrapOptions,
+  type Estimate,
+  type PairedEstimates,
+  pairedBootstrap,
+} from './evaluation/bootstrap';
+export { evaluationChart } from './evaluation/chart';
+export { type Dataset, type DatasetFolder, type DatasetOptions, openDataset } from './evaluation/dataset';
+export { type EvaluatedRanker, evaluate } from './evaluation/evaluate';
+export { type ReadRunOptions, readQrels, readRun, writeQrels, writeRun } from './evaluation/files';
+export { type EvaluatedQuery, type FirstStage, stageOfRun } from './evaluation/first-stage';
+export {
+  computeMetrics,
+  type MetricOptions,
+  type MetricsResult,
+  type MetricValues,
+} from './evaluation/metrics';
+export type { EvaluateOptions, EvaluationProgress } from './evaluation/options';
+export type { DepthReport, EvaluationReport, MetricReport, QueryReport } from './evaluation/report';
+export { type SearchSources, stageOfSearch } from './evaluation/search-stage';
+export type { Qrels, Run, ScoredDocument } from './evaluation/types';
 export type { EmbedderInfo, EngineInfo, RerankerInfo } from './info';
 export type { LongDocuments, WindowOptions } from './long-documents';
 export type {

@@ -194,7 +194,7 @@ export interface RerankOptions<T = unknown> extends ScoringOptions {
   onTimeout?: OnTimeout;
 }
 
-const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
+export const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
 /** Weakest first. */
 export const CPU_LEVELS = ['generic', 'avx2', 'avxvnni', 'avx512', 'vnni', 'bf16', 'amx'] as const;
 const MAX_THREADS = 1024;

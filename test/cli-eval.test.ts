@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UsageError } from '../lib/cli/command-line';
+import { evaluateCommand } from '../lib/cli/eval';
 import { expectWellFormed } from './support/bench';
 import { CLI, runCli } from './support/cli';
 import { fixture, temporaryFolder } from './support/models';
@@ -64,6 +66,15 @@ test('writes into the current folder where no file is named', () => {
   expect(existsSync(join(folder, 'crossrank-eval.json'))).toBe(true);
 });
 
+test.each(['bm25', 'dense', 'hybrid'])('finds candidates in the corpus itself: %s', (stage) => {
+  const out = outputs();
+  const asked = ['eval', '--dataset', MINI, '--first-stage', stage, '--initial-k', '10'];
+  const { status, stdout, stderr } = runCli([...asked, ...TINY, ...out.args]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toContain(`mini: 8 queries, first stage ${stage}, up to 10 candidates`);
+  expect(out.read().metrics[0]?.before.mean).toBeGreaterThan(0.8);
+});
+
 test('measures what was asked for', () => {
   const out = outputs();
   const options = ['--metrics', 'P@3,map', '--queries', '3', '--seed', '7', '--initial-k', '3', '--complete'];
@@ -88,11 +99,16 @@ test.each<[string, string[], RegExp]>([
     /--svg .* cannot be written: \/no\/such\/folder/,
   ],
   ['an argument too many', [...ASKED, 'model'], /"model" belongs to no option/],
-])('%s is a usage error: exit code 2, a line, and where help is', (_, args, message) => {
-  const { status, stdout, stderr } = runCli(args);
+])('%s is a usage error', async (_, args, message) => {
+  const failure = await evaluateCommand(args.slice(1)).catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(UsageError);
+  expect((failure as UsageError).message).toMatch(message);
+});
+
+test('a usage error is exit code 2, a line, and where help is', () => {
+  const { status, stdout, stderr } = runCli(['eval', '--dataset', MINI]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-  expect(stderr).toMatch(message);
-  expect(stderr).toMatch(/crossrank --help lists commands and options\.\n$/);
+  expect(stderr).toMatch(/^--first-stage is needed: .*\ncrossrank --help lists commands and options\.\n$/);
 });
 
 test.each<[string, string[], RegExp]>([
@@ -107,6 +123,11 @@ test.each<[string, string[], RegExp]>([
     /^ERR_DATASET_INVALID: there is no file/,
   ],
   ['a model that is not there', [...ASKED, '--rerank', '/no/model'], /^ERR_MODEL_NOT_FOUND/],
+  [
+    'an embedder that is not there',
+    ['eval', '--dataset', MINI, '--first-stage', 'dense', '--embedder', '/no/model'],
+    /^ERR_MODEL_NOT_FOUND/,
+  ],
 ])('%s fails with exit code 1 and the code, and writes nothing', (_, args, message) => {
   const out = outputs();
   const { status, stdout, stderr } = runCli([...args, ...out.args]);

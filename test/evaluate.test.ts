@@ -1,4 +1,5 @@
 import { Reranker } from '../lib';
+import { Embedder } from '../lib/embedder';
 import { evaluationChart } from '../lib/evaluation/chart';
 import { type Dataset, openDataset } from '../lib/evaluation/dataset';
 import { type EvaluatedRanker, evaluate } from '../lib/evaluation/evaluate';
@@ -6,7 +7,12 @@ import { readRun } from '../lib/evaluation/files';
 import { stageOfRun } from '../lib/evaluation/first-stage';
 import { computeMetrics } from '../lib/evaluation/metrics';
 import type { EvaluateOptions } from '../lib/evaluation/options';
+import { stageOfSearch } from '../lib/evaluation/search-stage';
 import type { ScoredDocument } from '../lib/evaluation/types';
+import { fuse } from '../lib/search/fusion';
+import { KeywordIndex } from '../lib/search/keyword-index';
+import { MemoryStore } from '../lib/search/memory-store';
+import type { StoredDocument, StoreHit } from '../lib/search/types';
 import { expectWellFormed } from './support/bench';
 import { fixture } from './support/models';
 
@@ -247,6 +253,67 @@ test('the embedded model puts the relevant documents first', async () => {
   expect(metrics[0]?.after.mean).toBeGreaterThan(0.9);
   expect(latencyMs.p50).toBeGreaterThan(0);
   expect(tokens).toBeGreaterThan(0);
+});
+
+describe('a search as first stage', () => {
+  let keywords: KeywordIndex;
+  let embedder: Embedder;
+  let store: MemoryStore;
+  beforeAll(async () => {
+    const documents: StoredDocument[] = [];
+    for await (const document of mini.documents()) documents.push(document);
+    keywords = await KeywordIndex.from(documents);
+    embedder = await Embedder.load();
+    store = await MemoryStore.open({ space: embedder.space });
+    const vectors = await embedder.embed(
+      documents.map(({ text }) => text),
+      { kind: 'document' },
+    );
+    await store.add(documents.map((document, i) => ({ ...document, vector: vectors[i] as Float32Array })));
+  });
+  afterAll(async () => {
+    await store.close();
+    await embedder.dispose();
+  });
+
+  const query = { id: 'q5', text: '高铁票怎么退，要多少手续费' };
+  const options = { topK: 5 };
+  const searchDense = async () => {
+    const [vector] = await embedder.embed([query.text], { kind: 'query' });
+    return store.query(vector as Float32Array, options);
+  };
+  const idsOf = (hits: readonly StoreHit[]) =>
+    hits.map(({ document, score }) => ({ id: document.id, score }));
+
+  test('is what the keyword index finds', async () => {
+    const found = await stageOfSearch({ keywords }).retrieve(query, 5);
+    expect(found).toEqual(idsOf(await keywords.query(query.text, options)));
+    expect(found[0]?.id).toBe('zh-01');
+  });
+
+  test('is what the vector store finds for the embedded query', async () => {
+    const found = await stageOfSearch({ dense: { embedder, store } }).retrieve(query, 5);
+    expect(found).toEqual(idsOf(await searchDense()));
+    expect(found).toHaveLength(5);
+  });
+
+  test('is the fusion of both where there are both', async () => {
+    const found = await stageOfSearch({ keywords, dense: { embedder, store } }).retrieve(query, 5);
+    const lists = { dense: await searchDense(), keywords: await keywords.query(query.text, options) };
+    expect(found).toEqual(fuse(lists, options).map(({ document, score }) => ({ id: document.id, score })));
+  });
+
+  test('is evaluated from end to end', async () => {
+    const stage = stageOfSearch({ keywords, dense: { embedder, store } });
+    const { queries, metrics } = await evaluate(mini, stage, reverse, { initialK: 10, resamples: 200 });
+    expect(queries).toHaveLength(8);
+    expect(metrics[0]?.before.mean).toBeGreaterThan(0.8);
+    expect(metrics[0]?.after.mean).toBeLessThan(metrics[0]?.before.mean as number);
+  });
+
+  test('of nothing at all is refused', () => {
+    expect(() => stageOfSearch({})).toThrow('Expected keywords, dense or both for sources');
+  });
 });
 
 describe('the chart', () => {

@@ -2,7 +2,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDataset } from '../lib/evaluation/dataset';
 import { readQrels, readRun, writeQrels, writeRun } from '../lib/evaluation/files';
-import { readLines } from '../lib/evaluation/lines';
+import { readLines } from '../lib/files/lines';
 import { fixture, temporaryFolder } from './support/models';
 
 function fileOf(name: string, content: string | Uint8Array): string {

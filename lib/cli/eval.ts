@@ -10,7 +10,7 @@ import {
   DEFAULT_SEED,
   type EvaluationProgress,
 } from '../evaluation/options';
-import type { Precision } from '../options';
+import { PRECISIONS, type Precision } from '../options';
 import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
 import { describeEvaluation } from './eval-report';
@@ -21,6 +21,7 @@ const OPTIONS = {
   dataset: { type: 'string' },
   split: { type: 'string' },
   'first-stage': { type: 'string' },
+  embedder: { type: 'string' },
   rerank: { type: 'string' },
   precision: { type: 'string' },
   'initial-k': { type: 'string' },
@@ -34,7 +35,6 @@ const OPTIONS = {
   json: { type: 'string' },
 } as const;
 
-const PRECISIONS = ['auto', 'fp32', 'bf16x3', 'bf16', 'int8'] as const;
 const MAX_DEPTH = 100_000;
 /** As shells count a process that SIGINT ended. */
 const INTERRUPTED = 130;
@@ -43,6 +43,7 @@ interface Arguments {
   dataset: string;
   split: string;
   firstStage: string;
+  embedder: string | undefined;
   model: string | undefined;
   precision: Precision;
   initialK: number;
@@ -60,11 +61,14 @@ function readArguments(args: readonly string[]): Arguments {
   const values = readValues(args, OPTIONS);
   if (values.dataset === undefined)
     throw new UsageError('--dataset is needed: a folder of the layout of BEIR');
-  if (values['first-stage'] === undefined) throw new UsageError('--first-stage is needed: a run file');
+  if (values['first-stage'] === undefined) {
+    throw new UsageError('--first-stage is needed: bm25, dense, hybrid or a run file');
+  }
   return {
     dataset: values.dataset,
     split: values.split ?? 'test',
     firstStage: values['first-stage'],
+    embedder: values.embedder,
     model: values.rerank,
     precision: readChoice('precision', values.precision, PRECISIONS) ?? 'auto',
     initialK: readInteger('initial-k', values['initial-k'] ?? String(DEFAULT_INITIAL_K), MAX_DEPTH),
@@ -104,7 +108,7 @@ export async function evaluateCommand(args: readonly string[]): Promise<number> 
   try {
     return await measure(asked, interrupt.signal, progress);
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error;
+    if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error;
     progress.clear();
     console.error('interrupted before the first query was done');
     return INTERRUPTED;
@@ -118,7 +122,11 @@ async function measure(asked: Arguments, signal: AbortSignal, progress: Progress
   const { unknown, initialK, sweep, metrics, queries, seed, complete } = asked;
   progress.show('reading the data set', 0);
   const dataset = await openDataset(asked.dataset, { split: asked.split, unknown });
-  const firstStage = await openFirstStage(asked.firstStage, Math.max(initialK, ...sweep));
+  await using firstStage = await openFirstStage(asked.firstStage, dataset, {
+    ...{ topK: Math.max(initialK, ...sweep), embedder: asked.embedder, signal },
+    onProgress: (documents) =>
+      progress.show(`indexing, ${documents} of ${dataset.size} documents`, documents / dataset.size),
+  });
   await using reranker = await Reranker.load(asked.model, { precision: asked.precision, cache: false });
   await reranker.warmUp();
   const { model, precision, threads, kernels } = reranker.info();
@@ -131,9 +139,9 @@ async function measure(asked: Arguments, signal: AbortSignal, progress: Progress
   progress.clear();
   const ranker = { model: basename(model), precision, threads, kernels };
   const result = { date: new Date().toISOString(), firstStage: asked.firstStage, ranker, ...report };
+  console.log(describeEvaluation(result, dataset));
   await writeFile(asked.svg, evaluationChart(report));
   await writeFile(asked.json, `${JSON.stringify(result, null, 2)}\n`);
-  console.log(describeEvaluation(result, dataset));
   console.log(`written: ${asked.svg}, ${asked.json}`);
   return report.aborted ? INTERRUPTED : 0;
 }

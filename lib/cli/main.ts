@@ -28,7 +28,8 @@ crossrank tune [MODEL]       measures threads, chunk tokens and precisions, and 
 crossrank eval               measures a search before and after reranking, with confidence intervals
   --dataset DIR              corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR lays them out
   --split NAME               judgements of qrels/NAME (default test)
-  --first-stage STAGE        a run file of TREC or .jsonl
+  --first-stage STAGE        bm25, dense, hybrid (both, fused by reciprocal rank), or a run file of TREC or .jsonl
+  --embedder MODEL           of dense and hybrid (default the embedded one)
   --rerank MODEL             (default the embedded model)
   --precision P              auto, fp32, bf16x3, bf16 or int8 (default auto)
   --initial-k N              candidates of each query; both rankings end there (default 100)

@@ -1,10 +1,10 @@
 import { access } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { CrossrankError, invalidArgument } from '../errors';
+import { idOf, parseObject, show } from '../files/json-lines';
+import { eachLine, invalidLine, readLines } from '../files/lines';
 import type { StoredDocument } from '../search/types';
 import { readQrels } from './files';
-import { idOf, parseObject, show } from './line-formats';
-import { eachLine, invalidLine, readLines } from './lines';
 import type { Qrels } from './types';
 
 /** Queries with judged documents, to measure a search on. */
@@ -59,7 +59,8 @@ export async function openDataset(folder: string, options: DatasetOptions = {}):
   const root = resolve(folder);
   const corpus = join(root, 'corpus.jsonl');
   const qrelsPath = await findQrels(root, split);
-  const [queries, qrels] = [await readQueries(join(root, 'queries.jsonl')), await readQrels(qrelsPath)];
+  const queries = await readQueries(join(root, 'queries.jsonl'));
+  const qrels = await readQrels(qrelsPath);
 
   const unseen = new Map<string, string>();
   for (const [query, judged] of qrels) for (const id of judged.keys()) unseen.set(id, query);

@@ -6,7 +6,7 @@ import { type MetricValues, scoreRanking } from './metrics';
 import { type EvaluateOptions, type Plan, planOf } from './options';
 import { type DepthReport, type EvaluationReport, type Outcome, summarizeDepth } from './report';
 
-/** What reranks: a `Reranker`, or anything that answers as it does. */
+/** What reranks: every `Ranker` (a `Reranker`, a `Cascade`, a `ListwiseReranker`), or what answers as much as this. */
 export interface EvaluatedRanker {
   /** Best first; `index` is a document's place in `documents`. Documents left out are not ranked. */
   rerank(

@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CrossrankError, invalidArgument } from '../errors';
+import { eachLine, invalidLine } from '../files/lines';
 import {
   type Entry,
   type Format,
@@ -13,7 +14,6 @@ import {
   parseTrecRun,
   parseTsvQrels,
 } from './line-formats';
-import { eachLine, invalidLine } from './lines';
 import { trecOrder } from './trec-order';
 import type { Qrels, Run, ScoredDocument } from './types';
 

@@ -1,3 +1,4 @@
+import { idOf, parseObject, show } from '../files/json-lines';
 import type { ScoredDocument } from './types';
 
 /** A number of a query and a document: what a run or a judgement comes to. */
@@ -57,28 +58,6 @@ export function parseJsonEntry(text: string): Parsed {
 export function parseJsonQrels(text: string): Parsed {
   const entry = parseJsonEntry(text);
   return 'expected' in entry ? entry : withGrade(entry.query, entry.id, String(entry.score));
-}
-
-/** A JSON object, or undefined for all else. */
-export function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return value as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Ids are strings; whole numbers, as some data sets have them, become strings. */
-export function idOf(value: unknown): string | undefined {
-  if (typeof value === 'string' && value !== '') return value;
-  return Number.isSafeInteger(value) ? String(value) : undefined;
-}
-
-/** How a value looks in a message. */
-export function show(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value);
 }
 
 function withScore(query: string | undefined, id: string | undefined, text: string | undefined): Parsed {

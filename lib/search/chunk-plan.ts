@@ -16,6 +16,9 @@ export interface PlannedChunk extends Range {
   headings: Range[];
 }
 
+/** Chunks put together in one turn of the event loop. */
+const RUNS_PER_TURN = 64;
+
 /** Segments `[first, end)`; those before `fresh` are in the chunk before it too. */
 interface Run {
   first: number;
@@ -51,6 +54,7 @@ class Planner {
       this.#borrow(run, runs.at(-1));
       runs.push(run);
       next = run.end;
+      if (runs.length % RUNS_PER_TURN === 0) await nextTurn();
     }
     return runs.map(({ first, end }) => ({
       ...this.#range(first, end),
@@ -71,9 +75,15 @@ class Planner {
       }
       end++;
     }
-    // A heading stays with what it stands above.
-    while (end < this.#segments.length && end - 1 > fresh && this.#isHeading(end - 1)) end--;
-    return { first, fresh, end };
+    return { first, fresh, end: this.#withoutHeadings(fresh, end) };
+  }
+
+  /** A heading stays with what it stands above, unless there are more of them than fit. */
+  #withoutHeadings(fresh: number, end: number): number {
+    if (end === this.#segments.length) return end;
+    let last = end - 1;
+    while (last > fresh && this.#isHeading(last)) last--;
+    return this.#isHeading(last) ? end : last + 1;
   }
 
   #sectionEnds(fresh: number, end: number): boolean {

@@ -1,5 +1,5 @@
-import { idOf, parseObject, show } from '../evaluation/line-formats';
-import { invalidLine, readLines } from '../evaluation/lines';
+import { idOf, parseObject, show } from '../files/json-lines';
+import { invalidLine, readLines } from '../files/lines';
 import { checkMetadata } from './checks';
 import { isMetadataValue } from './filter';
 import type { Metadata, StoredDocument } from './types';

@@ -15,6 +15,10 @@ const ORDINAL = /^\s*\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})\.$/;
 /** Where Unicode's rules see no end of a sentence and Chinese has one: a semicolon, and dots that trail off. */
 const WIDE_BREAK = /[；]["'”’」』）》]*|(?<!…)…+["'”’」』）》]*(?=\p{Script=Han})/gu;
 
+/** What the segmenter is given at once: it looks far ahead from each full stop, and takes quadratic time. */
+const WINDOW_UNITS = 2048;
+/** A sentence that is longer than any real one ends wherever the segmenter says. */
+const MOST_UNITS = 16 * 1024;
 /** What is looked at before a border. */
 const TAIL_UNITS = 64;
 
@@ -28,16 +32,32 @@ const TAIL_UNITS = 64;
 export function* sentencesOf(text: string, { start, end }: Range): Generator<Range> {
   const prose = text.slice(start, end);
   let first = 0;
-  for (const { segment, index } of SEGMENTER.segment(prose)) {
-    const border = index + segment.length;
+  for (const border of bordersOf(prose)) {
     const tail = prose.slice(Math.max(first, border - TAIL_UNITS), border);
-    if (border < prose.length && !isEnd(tail, prose.slice(border, border + 2))) continue;
+    const isTooLong = border - first >= MOST_UNITS;
+    if (border < prose.length && !isTooLong && !isEnd(tail, prose.slice(border, border + 2))) continue;
     for (const part of splitAtWideBreaks(prose.slice(first, border))) {
       const trimmed = trim(text, { start: start + first + part.start, end: start + first + part.end });
       if (trimmed.start < trimmed.end) yield trimmed;
     }
     first = border;
   }
+}
+
+/** Where the segmenter ends sentences. */
+function* bordersOf(prose: string): Generator<number> {
+  for (let first = 0; first < prose.length; ) {
+    const window = prose.slice(first, first + WINDOW_UNITS);
+    let last = 0;
+    for (const { index } of SEGMENTER.segment(window)) {
+      if (index === 0) continue;
+      last = index;
+      yield first + last;
+    }
+    // What follows the last border may go on behind the window.
+    first += last === 0 || first + window.length === prose.length ? window.length : last;
+  }
+  if (prose.length > 0) yield prose.length;
 }
 
 /** Whether a sentence ends between the two, as the segmenter says. */

@@ -88,7 +88,7 @@ Outcome OutcomeOf(Request& request, bool degraded) {
   Outcome outcome;
   outcome.pairs = request.pairs();
   outcome.scored = request.pairs() - request.pairs_left;
-  outcome.windows = request.windows;
+  outcome.windows = request.windows_scored;
   outcome.cached = request.cached;
   outcome.tokens = request.computed_tokens;
   outcome.degraded = degraded;

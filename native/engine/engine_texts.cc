@@ -56,7 +56,7 @@ bool Engine::AnswerFromCache(Request& request, size_t document, Clock::time_poin
   request.tokens_lost[document] = found->tokens_lost;
   request.progress[document].scored = 1;
   request.pairs_left--;
-  request.windows++;
+  request.windows_scored++;
   request.cached++;
   stats_.cache_hits++;
   return true;

@@ -101,7 +101,7 @@ Taken TakeLogits(Job& job, Span<const float> logits) {
   }
   progress.scored++;
   progress.left--;
-  request.windows++;
+  request.windows_scored++;
   size_t tokens = job.tokens;
   if (progress.left != 0 && EndsDocument(request, logits[0])) {
     tokens += size_t{progress.left} * job.tokens;  // all are equally long

@@ -110,7 +110,7 @@ struct Request : std::enable_shared_from_this<Request> {
   std::vector<Progress> progress;  // [documents]
   std::vector<uint32_t> tokens_lost;  // [documents]
   size_t pairs_left = 0;
-  size_t windows = 0;  // scored
+  size_t windows_scored = 0;
   size_t cached = 0, computed_tokens = 0;
   size_t queued_tokens = 0;  // that admission counts for it
   uint64_t number = 0;       // of admission

@@ -70,7 +70,7 @@ typedef struct cr_batch {
 
 /* Tell where tokens lie, in UTF-16 code units of the text as it was given, before any normalization. Always
  * inside the text and between whole characters; tokens that share a character overlap, and one that stands
- * for nothing in the text is empty. Costs about half as much again. */
+ * for nothing in the text is empty. Takes a tenth to a fifth longer than ids alone (measured). */
 #define CR_ENCODE_OFFSETS 1u
 
 /* Encodes on the calling thread, without the special tokens of the template. Each text must be below 4 GiB.
