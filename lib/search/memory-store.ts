@@ -34,7 +34,7 @@ export interface MemoryStoreOptions {
    */
   sync?: boolean;
   /**
-   * Threads that one search may use, 64 at most; they live while it runs.
+   * Threads that one search may use, 64 at most; from the first search on, they sleep until the next.
    * @defaultValue the processors this process may use, 8 at most
    */
   threads?: number;
