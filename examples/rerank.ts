@@ -1,13 +1,13 @@
 // npm run example:rerank
 import { Reranker } from 'crossrank';
 
-const question = 'How do I undo the last commit but keep my changes?';
+const question = 'How do I install Node.js?';
 const candidates = [
-  'git stash saves the working directory for later and leaves it clean.',
-  'git reset --soft HEAD~1 removes the last commit; its changes stay staged.',
-  'git commit --amend puts what is staged into the last commit.',
-  'git revert makes a new commit that undoes the changes of an earlier one.',
-  '撤销提交但保留修改，可以使用 git reset --soft HEAD~1。',
+  'npm is the package manager that comes with Node.js.',
+  'Install Node.js with the package manager of your system, or from nodejs.org.',
+  'Bananas are rich in potassium.',
+  'Deno is another runtime for JavaScript.',
+  '用系统的包管理器安装 Node.js，或者从官网下载。',
 ];
 
 async function main(): Promise<void> {

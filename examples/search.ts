@@ -1,5 +1,5 @@
-// npm run example:search              documents in memory
-// npm run example:search -- chroma    documents in a Chroma server: npx chroma run --path build/chroma
+// npm run example:search                             documents in memory
+// npm run example:search -- http://127.0.0.1:8000    in a Chroma server: npx chroma run --path build/chroma
 import { ChromaStore, Embedder, KeywordIndex, MemoryStore, Reranker, SearchPipeline } from 'crossrank';
 
 const documents = [
@@ -16,17 +16,18 @@ async function main(): Promise<void> {
   await using embedder = await Embedder.load();
   await using reranker = await Reranker.load();
   const { space } = embedder;
+  const url = process.argv[2];
   const store =
-    process.argv[2] === 'chroma'
-      ? await ChromaStore.open({ url: 'http://127.0.0.1:8000', collection: 'example', space })
-      : await MemoryStore.open({ space });
+    url === undefined
+      ? await MemoryStore.open({ space })
+      : await ChromaStore.open({ url, collection: 'example', space });
 
-  const keywords = new KeywordIndex();
+  const keywords = await KeywordIndex.from(store.documents(), { documents: store });
   const pipeline = new SearchPipeline({ embedder, store, reranker, keywords });
   const { embedded, unchanged } = await pipeline.index(documents);
   console.log(`${embedded} documents embedded, ${unchanged} were there already`);
 
-  for (const query of ['Which way of scoring is the most exact?', '怎样处理很长的文档？']) {
+  for (const query of ['What does a cross-encoder read?', '怎样处理很长的文档？']) {
     console.log(`\n${query}`);
     const { results, timings, degraded, reasons } = await pipeline.search(query, { preset: 'preview' });
     for (const { rank, score, document, firstStage } of results) {

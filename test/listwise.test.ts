@@ -147,6 +147,7 @@ describe('sliding windows', () => {
     const completionTokens = 39 + 29; // 20 and 15 identifiers with > between
     expect(usage).toEqual({
       pairs: 25,
+      windows: 25,
       cached: 0,
       tokens: promptTokens + completionTokens,
       requests: 2,

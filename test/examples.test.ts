@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { ChildServer, freePort } from './support/child-server';
+import { chromaCommand } from './support/chroma-server';
+import { ROOT, temporaryFolder } from './support/models';
+
+/** What `npm run example:NAME -- args` runs after its set-up. */
+function example(name: string, ...args: string[]): string {
+  const path = join(ROOT, 'dist/examples', `${name}.js`);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path, ...args], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout;
+}
+
+test('the small example ranks the right passage first', () => {
+  expect(example('rerank')).toMatch(/^\d\.\d{3} Install Node\.js with .*\n(?:.+\n){2}$/);
+});
+
+const FOUND =
+  /^7 documents embedded, 0 were there already\n\nWhat does a cross-encoder read\?\n1\. .*A cross-encoder reads(?:.*\n){5}怎样处理很长的文档？\n1\. .*长文档/;
+
+test('the larger one searches documents in memory', () => {
+  expect(example('search')).toMatch(FOUND);
+});
+
+const chroma = chromaCommand();
+if ('reason' in chroma) console.warn(`The example is not run on Chroma: ${chroma.reason}`);
+const testOnChroma = 'command' in chroma ? test : test.skip;
+
+testOnChroma('and in a Chroma server, where the second run finds them', async () => {
+  const port = await freePort();
+  const { command } = chroma as { command: string[] };
+  const run = ['run', '--host', '127.0.0.1', '--port', `${port}`, '--path', temporaryFolder()];
+  const server = new ChildServer(port, [...command, ...run], '/api/v2/heartbeat');
+  await server.start();
+  try {
+    expect(example('search', server.url)).toMatch(FOUND);
+    expect(example('search', server.url)).toMatch(/^0 documents embedded, 7 were there already/);
+  } finally {
+    await server.kill();
+  }
+});
