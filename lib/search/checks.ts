@@ -14,6 +14,11 @@ export function checkDocuments(documents: readonly StoredDocument[], name = 'doc
   for (let i = 0; i < documents.length; i++) checkDocument(documents[i], i, seen, name);
 }
 
+/** Half of a character, as cutting a string leaves it, has no UTF-8: two ids with different ones would become one. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text);
+}
+
 /** The i-th of `documents`, for stores that look at a few in each turn. `seen`: the index of each id before it. */
 export function checkDocument(
   document: unknown,
@@ -28,6 +33,7 @@ export function checkDocument(
   if (typeof id !== 'string' || id === '') {
     throw invalidArgument(`${name}[${i}].id`, 'a string that is not empty', id);
   }
+  if (!isWellFormed(id)) throw invalidArgument(`${name}[${i}].id`, 'a string without lone surrogates', id);
   if (typeof text !== 'string') throw invalidArgument(`${name}[${i}].text`, 'a string', text);
   const first = seen.get(id);
   if (first !== undefined) {

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { invalidArgument } from '../errors';
 import { type NativeHits, type NativeVectorIndex, nativeBinding } from '../native/binding';
 import { checkDocument, checkVector } from './checks';
 import { DocumentTable } from './document-table';
@@ -10,9 +9,6 @@ import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from 
 /** Values copied into the index, and documents shown, removed or read, in one turn of the event loop: 1 ms or less. */
 const VALUES_PER_TURN = 64 * 1024;
 export const DOCUMENTS_PER_TURN = 512;
-
-/** Has no UTF-8: two ids with different ones would become one in the file. */
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /**
  * The rows of a store: vectors in the native index, and their documents in a table. A row is appended, which nobody sees,
@@ -49,13 +45,6 @@ export class StoreRows {
       const vectors = new Float32Array(part.length * dimension);
       for (const [i, document] of part.entries()) {
         checkDocument(document, first + i, seen);
-        if (LONE_SURROGATE.test(document.id)) {
-          throw invalidArgument(
-            `documents[${first + i}].id`,
-            'a string without lone surrogates',
-            document.id,
-          );
-        }
         checkVector(document.vector, this.#space, `documents[${first + i}].vector`);
         vectors.set(document.vector, i * dimension);
       }

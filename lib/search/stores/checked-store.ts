@@ -1,5 +1,5 @@
 import { CrossrankError } from '../../errors';
-import { checkEmbedded, checkIds, checkQuery } from '../checks';
+import { checkEmbedded, checkIds, checkQuery, isWellFormed } from '../checks';
 import { predicateOf } from '../filter';
 import type {
   EmbeddedDocument,
@@ -12,7 +12,7 @@ import type {
 } from '../types';
 import { bestHits } from './best-hits';
 import { type FilterDialect, translateFilter } from './filter-translation';
-import { isWellFormed, wellFormed } from './well-formed';
+import { wellFormed } from './well-formed';
 
 /** Ids in one call to a store; some put them into a statement, whose length is limited. */
 const IDS_PER_CALL = 1000;
