@@ -63,7 +63,7 @@ test('a model whose files have changed is not taken for the one that was loaded'
   await expect(model.predict(PAIRS)).rejects.toMatchObject({
     code: 'ERR_MODEL_INVALID',
     message: expect.stringMatching(
-      /have changed since it was loaded; dispose of this reranker and load it again/,
+      /have changed since it was loaded; dispose of what was loaded from it and load it again/,
     ),
   });
 });
