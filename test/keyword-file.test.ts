@@ -8,7 +8,7 @@ import { ROOT, temporaryFolder } from './support/models';
 
 const DOCUMENTS: StoredDocument[] = [
   { id: 'mars', text: 'Mars is the red planet.', metadata: { lang: 'en', year: 2020, isPlanet: true } },
-  { id: '\ud800__proto__', text: '半导体 lone \udfff surrogate', metadata: JSON.parse('{"__proto__":"zh"}') },
+  { id: '__proto__', text: '半导体 lone \udfff surrogate', metadata: JSON.parse('{"__proto__":"zh"}') },
   { id: 'empty', text: '' },
 ];
 

@@ -286,7 +286,7 @@ describe('documents', () => {
   });
 
   test('may be huge, empty, or have hostile ids', async () => {
-    const ids = ['__proto__', 'constructor', 'toString', '\ud800', '😀', ' ', 'x'.repeat(10_000)];
+    const ids = ['__proto__', 'constructor', 'toString', '😀', ' ', 'x'.repeat(10_000)];
     const index = await indexOf(
       Object.fromEntries([
         ['huge', 'planet '.repeat(500_000)],

@@ -48,6 +48,11 @@ test.each<[string, Wrong, string]>([
   ['a string', ['text'], 'an object with id and text for documents[0]'],
   ['no id', [{ text: 't' }], 'documents[0].id but received undefined'],
   ['an empty id', [{ id: '', text: 't' }], 'documents[0].id'],
+  [
+    'half a character in an id',
+    [{ id: 'a\ud83d', text: 't' }],
+    'without lone surrogates for documents[0].id',
+  ],
   ['a number as id', [{ id: 7, text: 't' }], 'documents[0].id but received 7'],
   ['no text', [{ id: '1' }], 'a string for documents[0].text'],
   [

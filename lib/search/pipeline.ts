@@ -86,7 +86,7 @@ export class SearchPipeline {
     deadline: Deadline,
     signal: AbortSignal,
   ): AsyncGenerator<SearchUpdate, void, void> {
-    const key = plan.cache ? JSON.stringify([plan, plan.filter]) : undefined;
+    const key = plan.cache ? JSON.stringify(plan) : undefined;
     const kept = key === undefined ? undefined : this.#cache.get(key);
     if (kept !== undefined) {
       const timings = { ...kept.timings, totalMs: deadline.elapsed() };
