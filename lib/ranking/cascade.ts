@@ -1,8 +1,7 @@
-import { textsOf } from '../documents';
-import { CrossrankError, invalidArgument } from '../errors';
+import { CrossrankError } from '../errors';
 import type { RankedDocument, RankedIndex, RerankResponse } from '../response';
 import { type CascadeOptions, type CascadeStage, readCascadeOptions } from './cascade-options';
-import { checkRankOptions, type Ranker, type RankOptions } from './ranker';
+import { type Ranker, type RankOptions, readRankCall } from './ranker';
 
 /** Timers fire up to so much early or late; a stage that has no more left than this is not begun. */
 const TIMER_RESOLUTION_MS = 1;
@@ -110,11 +109,7 @@ export class Cascade implements Ranker {
     options: RankOptions<T> = {},
   ): Promise<CascadeResponse<CascadedDocument<T>>> {
     const started = performance.now();
-    if (typeof query !== 'string') throw invalidArgument('query', 'a string', query);
-    checkRankOptions(options);
-    options.signal?.throwIfAborted();
-    const texts = textsOf(documents, options.text);
-    const kept = documents.slice(); // callers may change theirs meanwhile
+    const { texts, kept } = readRankCall(query, documents, options);
     const places = texts.map((_, index): Place => ({ index, stage: 0, stageScores: [], result: NOT_SCORED }));
     const run: Run<T> = { query, texts, options, started, places, reports: [] };
     return this.#response(run, kept, await this.#runStages(run));

@@ -1,13 +1,12 @@
 import { DeadlinePassed, withDeadline } from '../deadline';
-import { textsOf } from '../documents';
-import { CrossrankError, invalidArgument } from '../errors';
+import { CrossrankError } from '../errors';
 import type { OnTimeout } from '../options';
 import type { RankedDocument, RerankResponse } from '../response';
 import { ChatClient, type ChatUsage } from './chat-client';
 import { type ListwiseOptions, readListwiseOptions, type Windowing } from './listwise-options';
 import { type Passage, permutationPrompt, quote } from './listwise-prompt';
 import { parsePermutation } from './permutation';
-import { checkRankOptions, type Ranker, type RankOptions } from './ranker';
+import { type Ranker, type RankOptions, readRankCall } from './ranker';
 
 /** A window of the pass, and what became of it. */
 export interface ListwiseWindow {
@@ -91,11 +90,7 @@ export class ListwiseReranker implements Ranker {
     options: RankOptions<T> = {},
   ): Promise<ListwiseResponse<RankedDocument<T>>> {
     const started = performance.now();
-    if (typeof query !== 'string') throw invalidArgument('query', 'a string', query);
-    checkRankOptions(options);
-    options.signal?.throwIfAborted();
-    const texts = textsOf(documents, options.text);
-    const kept = documents.slice(); // callers may change theirs meanwhile
+    const { texts, kept } = readRankCall(query, documents, options);
     const { maxDocuments, maxPassageCharacters } = this.#windowing;
     const passages = texts.slice(0, maxDocuments).map((text) => quote(text, maxPassageCharacters));
     const pass = this.#newPass(passages.length);

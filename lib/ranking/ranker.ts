@@ -1,3 +1,5 @@
+import { textsOf } from '../documents';
+import { invalidArgument } from '../errors';
 import { checkNames } from '../option-checks';
 import { checkCall, checkRanking, type RerankOptions } from '../options';
 import type { RankedDocument, RerankResponse } from '../response';
@@ -22,9 +24,19 @@ export interface Ranker {
   ): Promise<RerankResponse<RankedDocument<T>>>;
 }
 
-/** @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT` */
-export function checkRankOptions<T>(options: RankOptions<T>): void {
+/**
+ * Checks a call, and copies its documents: callers may change theirs meanwhile.
+ * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`; with the reason of `signal` where that is aborted already
+ */
+export function readRankCall<T extends string | object>(
+  query: string,
+  documents: readonly T[],
+  options: RankOptions<T>,
+): { texts: string[]; kept: readonly T[] } {
+  if (typeof query !== 'string') throw invalidArgument('query', 'a string', query);
   checkNames(options, RANK_OPTIONS);
   checkCall(options);
   checkRanking(options);
+  options.signal?.throwIfAborted();
+  return { texts: textsOf(documents, options.text), kept: documents.slice() };
 }
