@@ -32,3 +32,22 @@ export async function withDeadline<R>(
     parent?.removeEventListener('abort', onAbort);
   }
 }
+
+/**
+ * The promise, or the signal's reason as soon as it is aborted: for work that cannot be ended, or does not listen. It goes
+ * on; what becomes of it is nobody's business then.
+ */
+export async function orAbort<R>(promise: Promise<R>, signal: AbortSignal | undefined): Promise<R> {
+  if (signal === undefined) return promise;
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
+}

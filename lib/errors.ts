@@ -68,6 +68,11 @@ export class CrossrankError extends Error implements QueueDepth {
   }
 }
 
+/** What an error says; of anything else that was thrown, what it is. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** "Expected a string for query but received 42 of type number" */
 export function invalidArgument(name: string, expected: string, received: unknown): CrossrankError {
   return new CrossrankError(

@@ -45,3 +45,9 @@ export function checkSignal(signal: unknown): void {
     throw invalidArgument('signal', 'an AbortSignal', signal);
   }
 }
+
+export function checkText(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string' || value === '') {
+    throw invalidArgument(name, 'a string that is not empty', value);
+  }
+}

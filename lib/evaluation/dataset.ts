@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { CrossrankError, invalidArgument } from '../errors';
-import { idOf, parseObject, show } from '../files/json-lines';
+import { idOf, parseObject, show, titledText } from '../files/json-lines';
 import { eachLine, invalidLine, readLines } from '../files/lines';
 import type { StoredDocument } from '../search/types';
 import { readQrels } from './files';
@@ -161,8 +161,5 @@ function parseText(line: string, path: string, number: number): StoredDocument {
   const id = idOf(object._id);
   if (id === undefined)
     throw invalidLine(path, number, 'a string that is not empty for _id', show(object._id));
-  const { text, title = '' } = object;
-  if (typeof text !== 'string') throw invalidLine(path, number, 'a string for text', show(text));
-  if (typeof title !== 'string') throw invalidLine(path, number, 'a string for title', show(title));
-  return { id, text: title === '' ? text : `${title} ${text}` };
+  return { id, text: titledText(object, path, number) };
 }

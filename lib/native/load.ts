@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { CrossrankError } from '../errors';
+import { CrossrankError, messageOf } from '../errors';
 
 // It carries no type declarations.
 const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
@@ -44,7 +44,7 @@ export function loadAddon(): LoadedAddon {
       return { binding: require(addonPath), addonPath };
     } catch (error) {
       firstError ??= error;
-      attempts.push({ place, reason: error instanceof Error ? error.message.trim() : String(error) });
+      attempts.push({ place, reason: messageOf(error).trim() });
     }
   }
   throw new NativeLoadError(attempts, firstError);

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { CrossrankError, invalidArgument } from '../errors';
-import { checkNames, checkSignal } from '../option-checks';
+import { checkInteger, checkNames, checkSignal, checkText } from '../option-checks';
 import { isMetadataValue, isPlainObject } from './filter';
 import type { EmbeddedDocument, EmbeddingSpace, QueryOptions, StoredDocument } from './types';
 
@@ -107,6 +107,29 @@ export function checkIds(ids: unknown): asserts ids is readonly string[] {
       throw invalidArgument(`ids[${i}]`, 'a string that is not empty', id);
     }
   }
+}
+
+/**
+ * A store's option `space`, checked and copied, so that changing the argument later changes nothing.
+ * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`
+ */
+export function readSpace(space: unknown, maxDimension = Number.MAX_SAFE_INTEGER): EmbeddingSpace {
+  checkNames(space, ['model', 'dimension'], 'space');
+  const { model, dimension } = space as Partial<EmbeddingSpace>;
+  checkText('space.model', model);
+  if (dimension === undefined) throw invalidArgument('space.dimension', 'an integer', dimension);
+  checkInteger('space.dimension', dimension, 1, maxDimension);
+  return { model, dimension };
+}
+
+/**
+ * Whether documents can be iterated over, now or later.
+ * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`
+ */
+export function checkIterable(documents: unknown): void {
+  const isObject = typeof documents === 'object' && documents !== null;
+  if (isObject && (Symbol.iterator in documents || Symbol.asyncIterator in documents)) return;
+  throw invalidArgument('documents', 'an iterable of documents', documents);
 }
 
 /** @throws {@link CrossrankError} with `ERR_STORE_MISMATCH`, which names both */

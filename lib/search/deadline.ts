@@ -1,4 +1,4 @@
-import { DeadlinePassed, withDeadline } from '../deadline';
+import { DeadlinePassed, orAbort, withDeadline } from '../deadline';
 import { CrossrankError } from '../errors';
 
 /** The time and the signal that all stages of one search share. */
@@ -29,18 +29,10 @@ export class Deadline {
    */
   async run<T>(stage: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await withDeadline(this.#caller, this.remaining(), (signal) =>
-        Promise.race([work(signal), whenAborted(signal)]),
-      );
+      return await withDeadline(this.#caller, this.remaining(), (signal) => orAbort(work(signal), signal));
     } catch (error) {
       if (!(error instanceof DeadlinePassed)) throw error;
       throw new CrossrankError('ERR_TIMEOUT', `timeoutMs ${this.#timeoutMs} passed during ${stage}`);
     }
   }
-}
-
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }

@@ -1,4 +1,4 @@
-import { CrossrankError } from '../errors';
+import { CrossrankError, messageOf } from '../errors';
 import type { Deadline } from './deadline';
 import { type FusedHit, fuse } from './fusion';
 import type { KeywordIndex } from './keyword-index';
@@ -23,7 +23,7 @@ export interface FirstStageOutcome {
 /** The reason in the form that a response carries it. */
 export function degradedReason(stage: DegradedReason['stage'], error: unknown): DegradedReason {
   const code = error instanceof CrossrankError ? error.code : 'ERR_RUNTIME';
-  return { stage, code, message: error instanceof Error ? error.message : String(error) };
+  return { stage, code, message: messageOf(error) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { CrossrankError } from '../errors';
+import { CrossrankError, messageOf } from '../errors';
 import { syncFolderOf } from '../files/sync-folder';
 
 /**
@@ -145,8 +145,4 @@ class FrameReader {
 
 export function invalidIndex(path: string, what: string): CrossrankError {
   return new CrossrankError('ERR_INDEX_INVALID', `${path} does not open: ${what}; make the index again`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
-import { CrossrankError, invalidArgument } from '../errors';
-import { checkDocuments } from './checks';
+import { CrossrankError } from '../errors';
+import { checkDocuments, checkIterable } from './checks';
 import { chunkId } from './chunker';
 import type { IndexOptions, IndexProgress, PipelineOptions } from './pipeline-options';
 import type { EmbeddedDocument, Metadata, StoredDocument } from './types';
@@ -128,8 +128,7 @@ async function* batchesOf(
   { chunker, batchSize = DEFAULT_BATCH }: IndexOptions,
   progress: IndexProgress,
 ): AsyncGenerator<Batch> {
-  if (!isIterable(documents))
-    throw invalidArgument('documents', 'an array or an (async) iterable', documents);
+  checkIterable(documents);
   const seen = new Set<string>();
   let batch: Batch = { entries: [], chunked: [] };
   const rest = () => (batch.entries.length > 0 || batch.chunked.length > 0 ? [batch] : []);
@@ -168,9 +167,4 @@ function checkIsNew(id: string, seen: Set<string>, documents: number): void {
 /** Without what a chunk knows beside it. */
 function entryOf({ id, text, metadata }: StoredDocument): StoredDocument {
   return metadata === undefined ? { id, text } : { id, text, metadata };
-}
-
-function isIterable(value: unknown): value is Documents {
-  if (typeof value !== 'object' || value === null) return false;
-  return Symbol.asyncIterator in value || Symbol.iterator in value;
 }

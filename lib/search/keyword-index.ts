@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors';
 import { checkNames } from '../option-checks';
-import { checkDocuments, checkIds, checkTopK } from './checks';
+import { checkDocuments, checkIds, checkIterable, checkTopK } from './checks';
 import { predicateOf } from './filter';
 import type { Bm25Parameters } from './inverted-index';
 import { type KeptDocument, KeywordDocuments } from './keyword-documents';
@@ -71,7 +71,7 @@ export class KeywordIndex {
     options: KeywordIndexOptions = {},
   ): Promise<KeywordIndex> {
     const index = new KeywordIndex(options);
-    if (!isIterable(documents)) throw invalidArgument('documents', 'an iterable of documents', documents);
+    checkIterable(documents);
     for await (const document of documents) await index.add([document]);
     return index;
   }
@@ -232,12 +232,6 @@ function checkOptions(options: KeywordIndexOptions): void {
   if (documents !== undefined && typeof documents?.get !== 'function') {
     throw invalidArgument('documents', 'a store with a method get', documents);
   }
-}
-
-function isIterable(value: unknown): boolean {
-  return (
-    typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value)
-  );
 }
 
 function checkPath(path: unknown): void {

@@ -3,7 +3,7 @@ import { CrossrankError, invalidArgument } from '../errors';
 import { checkBoolean, checkInteger, checkNames } from '../option-checks';
 import { usableProcessors } from '../threads';
 import { type Change, ChangeLog } from './change-log';
-import { checkIds, checkQuery } from './checks';
+import { checkIds, checkQuery, readSpace } from './checks';
 import { StoreFile, type StoreFileReader } from './store-file';
 import { DOCUMENTS_PER_TURN, StoreRows } from './store-rows';
 import type {
@@ -262,13 +262,8 @@ function readerOf(rows: StoreRows): StoreFileReader {
 
 function checkOptions(options: MemoryStoreOptions): void {
   checkNames(options, OPTIONS);
-  const { space, path } = options;
-  checkNames(space, ['model', 'dimension'], 'space');
-  if (typeof space.model !== 'string' || space.model === '') {
-    throw invalidArgument('space.model', 'a string that is not empty', space.model);
-  }
-  if (space.dimension === undefined) throw invalidArgument('space.dimension', 'an integer', undefined);
-  checkInteger('space.dimension', space.dimension, 1, MAX_DIMENSION);
+  const { path } = options;
+  readSpace(options.space, MAX_DIMENSION);
   if (path !== undefined && (typeof path !== 'string' || path === '')) {
     throw invalidArgument('path', 'a path', path);
   }

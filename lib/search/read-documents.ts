@@ -1,4 +1,4 @@
-import { idOf, parseObject, show } from '../files/json-lines';
+import { idOf, parseObject, show, titledText } from '../files/json-lines';
 import { invalidLine, readLines } from '../files/lines';
 import { checkMetadata } from './checks';
 import { isMetadataValue } from './filter';
@@ -28,16 +28,12 @@ export async function* readDocuments(path: string): AsyncGenerator<StoredDocumen
 function parseDocument(line: string, path: string, number: number): StoredDocument {
   const object = parseObject(line);
   if (object === undefined) throw invalidLine(path, number, 'a JSON object with id and text', line);
-  const { id: given, _id: beir, text, title, metadata, ...others } = object;
+  const { id: given, _id: beir, text: _text, title: _title, metadata, ...others } = object;
   const id = idOf(given ?? beir);
   if (id === undefined)
     throw invalidLine(path, number, 'a string that is not empty for id', show(given ?? beir));
-  if (typeof text !== 'string') throw invalidLine(path, number, 'a string for text', show(text));
-  if (title !== undefined && typeof title !== 'string') {
-    throw invalidLine(path, number, 'a string for title', show(title));
-  }
+  const whole = titledText(object, path, number);
   const known = metadataOf(metadata, others, path, number);
-  const whole = title === undefined || title === '' ? text : `${title} ${text}`;
   return known === undefined ? { id, text: whole } : { id, text: whole, metadata: known };
 }
 

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { orAbort } from '../deadline';
 import { type NativeHits, type NativeVectorIndex, nativeBinding } from '../native/binding';
 import { checkDocument, checkVector } from './checks';
 import { DocumentTable } from './document-table';
@@ -98,7 +99,7 @@ export class StoreRows {
     signal: AbortSignal | undefined,
   ): Promise<StoreHit[]> {
     const most = Math.max(1, Math.min(topK, this.table.length));
-    const hits = await abortable(this.#index.query(vector, most, filter, 'fastest'), signal);
+    const hits = await orAbort(this.#index.query(vector, most, filter, 'fastest'), signal);
     return bestHits(this.table, hits, topK);
   }
 
@@ -182,13 +183,4 @@ function bestHits(table: DocumentTable, { rows, scores }: NativeHits, topK: numb
   const hits = Array.from(rows, (row, i) => ({ row, score: scores[i] as number, id: table.id(row) }));
   hits.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1));
   return hits.slice(0, topK).map(({ row, score }) => ({ document: table.document(row), score }));
-}
-
-function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

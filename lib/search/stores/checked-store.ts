@@ -1,3 +1,4 @@
+import { orAbort } from '../../deadline';
 import { CrossrankError } from '../../errors';
 import { checkEmbedded, checkIds, checkQuery, isWellFormed } from '../checks';
 import { predicateOf } from '../filter';
@@ -144,20 +145,4 @@ function idsPerCall(ids: readonly string[]): string[][] {
   const parts: string[][] = [];
   for (let i = 0; i < unique.length; i += IDS_PER_CALL) parts.push(unique.slice(i, i + IDS_PER_CALL));
   return parts;
-}
-
-/** The promise, or the signal's reason as soon as it is aborted: not all stores can end a query. */
-async function orAbort<R>(promise: Promise<R>, signal: AbortSignal | undefined): Promise<R> {
-  if (signal === undefined) return promise;
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    if (onAbort) signal.removeEventListener('abort', onAbort);
-  }
 }

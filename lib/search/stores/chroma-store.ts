@@ -1,11 +1,11 @@
-import { checkInteger, checkNames } from '../../option-checks';
+import { checkInteger, checkNames, checkText } from '../../option-checks';
+import { readSpace } from '../checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { type ChromaWhere, chromaWhere, fromChromaMetadata, toChromaMetadata } from './chroma-where';
 import { fieldsOf, type JsonServer } from './json-server';
 import { SERVER_OPTIONS, type ServerOptions, serverOf } from './server-options';
-import { checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link ChromaStore} is. */
@@ -68,7 +68,7 @@ export class ChromaStore extends CheckedStore<ChromaWhere> {
     const { collection, tenant = 'default_tenant', database = 'default_database', efSearch = 200 } = options;
     for (const [name, value] of Object.entries({ collection, tenant, database })) checkText(name, value);
     checkInteger('efSearch', efSearch, 1, MAX_EF_SEARCH);
-    const space = checkSpaceOption(options.space);
+    const space = readSpace(options.space);
     const server = serverOf('Chroma', 'http://127.0.0.1:8000', 'x-chroma-token', options);
     const collections = `/api/v2/tenants/${encodeURIComponent(tenant)}/databases/${encodeURIComponent(database)}/collections`;
     return new ChromaStore(space, await ChromaBackend.open(server, collections, collection, space, efSearch));

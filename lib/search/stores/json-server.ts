@@ -1,3 +1,4 @@
+import { DeadlinePassed, withDeadline } from '../../deadline';
 import { CrossrankError, invalidArgument } from '../../errors';
 
 /** What a server answered. */
@@ -22,9 +23,6 @@ export interface Send {
   /** Statuses beside 2xx that are an answer and no failure. */
   accept?: readonly number[];
 }
-
-/** What a timer can wait at most, 24.8 days; a longer time would be over at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What of an answer a message repeats. */
 const QUOTED_CHARACTERS = 300;
@@ -55,35 +53,23 @@ export class JsonServer {
    * @throws {@link CrossrankError} with `ERR_STORE`; the signal's reason when it is aborted
    */
   async send(method: string, path: string, { body, signal, accept = [] }: Send = {}): Promise<Answer> {
-    signal?.throwIfAborted();
-    // By hand: `AbortSignal.any` came with Node 20.3.
-    const controller = new AbortController();
-    const onAbort = () => controller.abort();
-    const timer = setTimeout(onAbort, Math.min(this.#timeoutMs, LONGEST_TIMER_MS));
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const init: RequestInit = { method, headers: this.#headers, redirect: 'error' };
+    if (body !== undefined) {
+      init.headers = { ...this.#headers, 'content-type': 'application/json' };
+      init.body = JSON.stringify(body);
+    }
     try {
-      const init: RequestInit = {
-        method,
-        headers: this.#headers,
-        signal: controller.signal,
-        redirect: 'error',
-      };
-      if (body !== undefined) {
-        init.headers = { ...this.#headers, 'content-type': 'application/json' };
-        init.body = JSON.stringify(body);
-      }
-      const response = await fetch(this.#base + path, init);
-      const text = await response.text();
-      const { status, ok } = response;
-      if (!ok && !accept.includes(status)) throw this.#refusal(`${method} ${path}`, status, text);
-      return { status, body: this.#parse(`${method} ${path}`, ok, text) };
+      return await withDeadline(signal, this.#timeoutMs, async (limited) => {
+        const response = await fetch(this.#base + path, { ...init, signal: limited });
+        const text = await response.text();
+        const { status, ok } = response;
+        if (!ok && !accept.includes(status)) throw this.#refusal(`${method} ${path}`, status, text);
+        return { status, body: this.#parse(`${method} ${path}`, ok, text) };
+      });
     } catch (cause) {
       signal?.throwIfAborted();
       if (cause instanceof CrossrankError) throw cause;
-      throw this.#unreachable(cause, controller.signal.aborted);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      throw this.#unreachable(cause);
     }
   }
 
@@ -123,10 +109,11 @@ export class JsonServer {
     );
   }
 
-  #unreachable(cause: unknown, timedOut: boolean): CrossrankError {
-    const message = timedOut
-      ? `${this.place} did not answer within ${this.#timeoutMs} ms; check that it is well, or raise timeoutMs`
-      : `${this.place} cannot be reached (${reasonOf(cause)}); check the url and that the server is running`;
+  #unreachable(cause: unknown): CrossrankError {
+    const message =
+      cause instanceof DeadlinePassed
+        ? `${this.place} did not answer within ${this.#timeoutMs} ms; check that it is well, or raise timeoutMs`
+        : `${this.place} cannot be reached (${reasonOf(cause)}); check the url and that the server is running`;
     return new CrossrankError('ERR_STORE', message, { cause });
   }
 }

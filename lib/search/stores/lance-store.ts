@@ -2,13 +2,13 @@ import { createRequire } from 'node:module';
 import type * as Lance from '@lancedb/lancedb';
 import type * as Arrow from 'apache-arrow';
 import { CrossrankError, invalidArgument } from '../../errors';
-import { checkNames } from '../../option-checks';
+import { checkNames, checkText } from '../../option-checks';
+import { readSpace } from '../checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { ArrowDocuments, COLUMNS, spaceOf } from './lance-arrow';
 import { idIn, lanceSql, metadataFromText } from './lance-sql';
 import { loadOptionalPackage } from './optional-package';
-import { checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link LanceStore} is. */
@@ -48,7 +48,7 @@ export class LanceStore extends CheckedStore<string> {
     const { path, table = 'documents' } = options;
     checkText('path', path);
     checkTable(table);
-    const space = checkSpaceOption(options.space);
+    const space = readSpace(options.space);
     return new LanceStore(space, await LanceBackend.open(path, table, space));
   }
 

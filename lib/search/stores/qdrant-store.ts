@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { CrossrankError } from '../../errors';
-import { checkBoolean, checkNames } from '../../option-checks';
+import { checkBoolean, checkNames, checkText } from '../../option-checks';
+import { readSpace } from '../checks';
 import type { EmbeddedDocument, EmbeddingSpace, StoredDocument, StoreHit } from '../types';
 import { batchesOf } from './batches';
 import { CheckedStore, type StoreBackend } from './checked-store';
 import { fieldsOf, type JsonServer } from './json-server';
 import { METADATA, type QdrantCondition, qdrantFilter } from './qdrant-filter';
 import { SERVER_OPTIONS, type ServerOptions, serverOf } from './server-options';
-import { checkSpaceOption, checkText } from './store-options';
 import { checkFoundSpace, toStoredDocument } from './stored';
 
 /** Where a {@link QdrantStore} is. */
@@ -63,7 +63,7 @@ export class QdrantStore extends CheckedStore<QdrantCondition> {
     const { collection, exact = false } = options;
     checkText('collection', collection);
     checkBoolean('exact', exact);
-    const space = checkSpaceOption(options.space);
+    const space = readSpace(options.space);
     const server = serverOf('Qdrant', 'http://127.0.0.1:6333', 'api-key', options);
     return new QdrantStore(space, await QdrantBackend.open(server, collection, space, exact));
   }

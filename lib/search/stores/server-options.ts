@@ -1,7 +1,6 @@
 import { CrossrankError, invalidArgument } from '../../errors';
-import { checkTimeout } from '../../option-checks';
+import { checkText, checkTimeout } from '../../option-checks';
 import { JsonServer } from './json-server';
-import { checkText } from './store-options';
 
 /** How a store that is a server is reached. */
 export interface ServerOptions {
