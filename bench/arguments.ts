@@ -12,12 +12,9 @@ import { SHAPE_NAMES, type ShapeName } from './shapes';
 export { type Range, UsageError };
 
 /** What the command line of the bench asks for. */
-export interface BenchOptions {
+export interface BenchOptions extends SubjectOptions {
   help: boolean;
-  model: string | undefined;
-  shape: ShapeName | undefined;
   precision: string | undefined;
-  threads: number | undefined;
   /** Documents a query. */
   documents: number;
   /** Tokens a document, special tokens and query not counted. */
@@ -79,10 +76,8 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
     values[name] === undefined ? missing : readInteger(name, values[name], max);
   const options: BenchOptions = {
     help: values.help !== undefined,
-    model: values.model,
-    shape: readChoice('shape', values.shape, SHAPE_NAMES),
+    ...readSubject(values),
     precision: values.precision,
-    threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
     documents: integer(values.documents === undefined ? 'documents-per-query' : 'documents', 100, 100_000),
     length: readRange(values.length ?? '60-130'),
     concurrency: readList('concurrency', values.concurrency ?? '1,2,4'),
@@ -92,15 +87,35 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
     json: values.json,
     plot: values.plot,
   };
-  if (options.model !== undefined && options.shape !== undefined) {
-    throw new UsageError('--model and --shape name two models; give one of them');
-  }
   if (options.plot !== undefined && options.compare !== undefined) {
     throw new UsageError(
       '--plot draws latency by concurrency, which --compare does not measure; give one of them',
     );
   }
   return options;
+}
+
+/** Which model is measured, with how many threads. */
+export interface SubjectOptions {
+  model: string | undefined;
+  shape: ShapeName | undefined;
+  threads: number | undefined;
+}
+
+/** @throws UsageError */
+export function readSubject({
+  model,
+  shape,
+  threads,
+}: Partial<Record<keyof SubjectOptions, string>>): SubjectOptions {
+  if (model !== undefined && shape !== undefined) {
+    throw new UsageError('--model and --shape name two models; give one of them');
+  }
+  return {
+    model,
+    shape: readChoice('shape', shape, SHAPE_NAMES),
+    threads: threads === undefined ? undefined : readInteger('threads', threads, 1024),
+  };
 }
 
 /** `--json` alone means standard output. */

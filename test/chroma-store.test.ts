@@ -6,8 +6,8 @@ import { ChromaStore, type ChromaStoreOptions } from '../lib/search/stores/chrom
 import type { EmbeddingSpace } from '../lib/search/types';
 import { ChildServer, freePort } from './support/child-server';
 import { chromaCommand } from './support/chroma-server';
+import { describeOtherStore } from './support/other-store';
 import { describeStoreContract } from './support/store-contract';
-import { wrongFilters } from './support/store-filters';
 
 const SPACE: EmbeddingSpace = { model: 'chroma-test', dimension: 3 };
 const VECTOR = Float32Array.of(1, 0, 0);
@@ -49,25 +49,7 @@ describeChroma('with a Chroma server', () => {
     return ChromaStore.open({ url: server.url, collection: `own-${collections}`, space: SPACE, ...options });
   }
 
-  test('any filter finds what it says', async () => {
-    expect(await wrongFilters(await open())).toEqual([]);
-  });
-
-  test('half a character in metadata becomes U+FFFD', async () => {
-    const store = await open();
-    const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
-    await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
-    expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
-  });
-
-  test('of equal scores, topK keeps those with the lowest ids', async () => {
-    const store = await open();
-    const ids = Array.from({ length: 40 }, (_, i) => `${(i * 7) % 40}`.padStart(2, '0'));
-    await store.add(ids.map((id) => ({ id, text: '', vector: VECTOR })));
-    const hits = await store.query(VECTOR, { topK: 3 });
-    expect(hits.map(({ document }) => document.id)).toEqual(['00', '01', '02']);
-    expect(await store.query(VECTOR, { topK: Number.MAX_SAFE_INTEGER })).toHaveLength(40);
-  });
+  describeOtherStore(() => open());
 
   test('more documents than Chroma takes in one request are added', async () => {
     const store = await open();

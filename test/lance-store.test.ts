@@ -6,8 +6,8 @@ import { LanceStore, type LanceStoreOptions } from '../lib/search/stores/lance-s
 import type { EmbeddedDocument, EmbeddingSpace } from '../lib/search/types';
 import { runJson } from './support/child';
 import { ROOT } from './support/models';
+import { describeOtherStore } from './support/other-store';
 import { describeStoreContract } from './support/store-contract';
-import { wrongFilters } from './support/store-filters';
 
 const SPACE: EmbeddingSpace = { model: 'lance-test', dimension: 3 };
 const VECTOR = Float32Array.of(1, 0, 0);
@@ -30,24 +30,7 @@ function document(id: string, metadata = {}): EmbeddedDocument {
   return { id, text: `text of ${id}`, metadata, vector: VECTOR };
 }
 
-test('any filter finds what it says', async () => {
-  expect(await wrongFilters(await LanceStore.open({ path: newPath(), space: SPACE }))).toEqual([]);
-});
-
-test('half a character in metadata becomes U+FFFD', async () => {
-  const store = await LanceStore.open({ path: newPath(), space: SPACE });
-  const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
-  await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
-  expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
-});
-
-test('of equal scores, topK keeps those with the lowest ids', async () => {
-  const store = await LanceStore.open({ path: newPath(), space: SPACE });
-  await store.add(Array.from({ length: 40 }, (_, i) => document(`${(i * 7) % 40}`.padStart(2, '0'))));
-  const hits = await store.query(VECTOR, { topK: 3 });
-  expect(hits.map((hit) => hit.document.id)).toEqual(['00', '01', '02']);
-  expect(await store.query(VECTOR, { topK: Number.MAX_SAFE_INTEGER })).toHaveLength(40);
-});
+describeOtherStore(() => LanceStore.open({ path: newPath(), space: SPACE }));
 
 test('two objects on one table see what the other wrote, and an id of both is there once', async () => {
   const path = newPath();

@@ -8,9 +8,9 @@ import { QdrantStore, type QdrantStoreOptions } from '../lib/search/stores/qdran
 import type { EmbeddingSpace } from '../lib/search/types';
 import { ChildServer, freePort } from './support/child-server';
 import { ROOT } from './support/models';
+import { describeOtherStore } from './support/other-store';
 import { PYTHON, pythonPackage } from './support/python-package';
 import { describeStoreContract } from './support/store-contract';
-import { wrongFilters } from './support/store-filters';
 
 const SPACE: EmbeddingSpace = { model: 'qdrant-test', dimension: 3 };
 const VECTOR = Float32Array.of(1, 0, 0);
@@ -60,24 +60,7 @@ describeQdrant(QDRANT_URL === undefined ? "with Qdrant's engine" : `with the Qdr
     openAgain: (space) => open({ space, collection: lastName() }),
   });
 
-  test('any filter finds what it says', async () => {
-    expect(await wrongFilters(await open())).toEqual([]);
-  });
-
-  test('half a character in metadata becomes U+FFFD', async () => {
-    const store = await open();
-    const metadata = { part: '🎉'.slice(0, 1), ['🎉'.slice(1)]: 'x' };
-    await store.add([{ id: 'a', text: '', metadata, vector: VECTOR }]);
-    expect(await store.get(['a'])).toMatchObject([{ metadata: { part: '\uFFFD', '\uFFFD': 'x' } }]);
-  });
-
-  test('of equal scores, topK keeps those with the lowest ids', async () => {
-    const store = await open({ exact: true });
-    await store.add(Array.from({ length: 40 }, (_, i) => document(`${(i * 7) % 40}`.padStart(2, '0'))));
-    const hits = await store.query(VECTOR, { topK: 3 });
-    expect(hits.map((hit) => hit.document.id)).toEqual(['00', '01', '02']);
-    expect(await store.query(VECTOR, { topK: Number.MAX_SAFE_INTEGER })).toHaveLength(40);
-  });
+  describeOtherStore(open);
 
   test('a collection of another tool is refused', async () => {
     const collection = newName();

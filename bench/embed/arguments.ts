@@ -1,21 +1,11 @@
-import {
-  type Range,
-  readChoice,
-  readInteger,
-  readRange,
-  readValues,
-  UsageError,
-} from '../../lib/cli/command-line';
-import { withJsonValue } from '../arguments';
-import { SHAPE_NAMES, type ShapeName } from '../shapes';
+import { type Range, readInteger, readRange, readValues } from '../../lib/cli/command-line';
+import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
+import { SHAPE_NAMES } from '../shapes';
 
 /** What the command line of `bench:embed` asks for. */
-export interface EmbedBenchOptions {
+export interface EmbedBenchOptions extends SubjectOptions {
   help: boolean;
-  model: string | undefined;
-  shape: ShapeName | undefined;
   precision: string | undefined;
-  threads: number | undefined;
   /** Texts a round. */
   texts: number;
   /** Words a text, drawn evenly. */
@@ -56,15 +46,10 @@ const OPTIONS = {
 /** @throws UsageError that names the option, what it takes and what came */
 export function parseEmbedArguments(args: readonly string[]): EmbedBenchOptions {
   const values = readValues(withJsonValue(args), OPTIONS);
-  if (values.model !== undefined && values.shape !== undefined) {
-    throw new UsageError('--model and --shape name two models; give one of them');
-  }
   return {
     help: values.help !== undefined,
-    model: values.model,
-    shape: readChoice('shape', values.shape, SHAPE_NAMES),
+    ...readSubject(values),
     precision: values.precision,
-    threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
     texts: readInteger('texts', values.texts ?? '200', 100_000),
     words: readRange(values.length ?? '60-130'),
     rounds: readInteger('rounds', values.rounds ?? '7', 10_000),

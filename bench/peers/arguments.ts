@@ -7,6 +7,7 @@ import {
   UsageError,
 } from '../../lib/cli/command-line';
 import { KEPT_TOKENS } from '../../lib/cli/token-counts';
+import { readSubject } from '../arguments';
 import { SHAPE_NAMES, type ShapeName } from '../shapes';
 import { PEERS } from './contenders';
 
@@ -73,9 +74,7 @@ export function parsePeersArguments(args: readonly string[]): PeersOptions {
   const values = readValues(args, OPTIONS);
   const integer = (name: 'rounds' | 'documents' | 'requests', missing: string, max: number) =>
     readInteger(name, values[name] ?? missing, max);
-  if (values.model !== undefined && values.shape !== undefined) {
-    throw new UsageError('--model and --shape name two models; give one of them');
-  }
+  const subject = readSubject(values);
   const length = readRange(values.length ?? '60-130');
   // Shorter ones cannot be counted by cutting them.
   if (length.min < KEPT_TOKENS)
@@ -83,8 +82,8 @@ export function parsePeersArguments(args: readonly string[]): PeersOptions {
   return {
     help: values.help !== undefined,
     install: values.install !== undefined,
-    model: values.model,
-    shape: readChoice('shape', values.shape, SHAPE_NAMES) ?? 'minilm-l6',
+    ...subject,
+    shape: subject.shape ?? 'minilm-l6',
     rounds: integer('rounds', '5', 1000),
     documents: integer('documents', '100', 10_000),
     length,
@@ -92,7 +91,6 @@ export function parsePeersArguments(args: readonly string[]): PeersOptions {
     probe: values.probe === '0' ? 0 : readInteger('probe', values.probe ?? '2', 100),
     only: readChoices('only', values.only, PEERS),
     precision: readChoices('precision', values.precision, PRECISIONS),
-    threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
     json: values.json,
     svg: values.svg,
   };

@@ -1,17 +1,14 @@
-import { readChoice, readChoices, readInteger, readValues, UsageError } from '../../lib/cli/command-line';
-import { readSeconds, withJsonValue } from '../arguments';
-import { SHAPE_NAMES, type ShapeName } from '../shapes';
+import { readChoices, readInteger, readValues } from '../../lib/cli/command-line';
+import { readSeconds, readSubject, type SubjectOptions, withJsonValue } from '../arguments';
+import { SHAPE_NAMES } from '../shapes';
 
 export const SCENARIOS = ['throughput', 'mixed', 'responsive', 'cancel', 'soak'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** What the command line of `bench:load` asks for. */
-export interface LoadBenchOptions {
+export interface LoadBenchOptions extends SubjectOptions {
   help: boolean;
-  model: string | undefined;
-  shape: ShapeName | undefined;
   precision: string | undefined;
-  threads: number | undefined;
   rounds: number;
   /** Time at saturation, in which the event loop is watched. */
   seconds: number;
@@ -59,15 +56,10 @@ const OPTIONS = {
 /** @throws UsageError that names the option, what it takes and what came */
 export function parseLoadArguments(args: readonly string[]): LoadBenchOptions {
   const values = readValues(withJsonValue(args), OPTIONS);
-  if (values.model !== undefined && values.shape !== undefined) {
-    throw new UsageError('--model and --shape name two models; give one of them');
-  }
   return {
     help: values.help !== undefined,
-    model: values.model,
-    shape: readChoice('shape', values.shape, SHAPE_NAMES),
+    ...readSubject(values),
     precision: values.precision,
-    threads: values.threads === undefined ? undefined : readInteger('threads', values.threads, 1024),
     rounds: readInteger('rounds', values.rounds ?? '5', 1000),
     seconds: readSeconds(values.seconds ?? '10'),
     soak: readInteger('soak', values.soak ?? '20000', 1_000_000),
