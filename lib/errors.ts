@@ -16,6 +16,7 @@
  * - `ERR_DATASET_INVALID`: a corpus, a run, queries or qrels cannot be read; the message names file and line.
  * - `ERR_MISSING_PACKAGE`: an optional package is not installed; the message has the command that installs it.
  * - `ERR_ENDPOINT`: a model behind HTTP cannot be reached or refused a call; the message has the status and what to check.
+ * - `ERR_DOWNLOAD`: a model cannot be fetched from the hub, or what came is not what was announced; the message has what to check.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
  */
@@ -35,6 +36,7 @@ export type ErrorCode =
   | 'ERR_DATASET_INVALID'
   | 'ERR_MISSING_PACKAGE'
   | 'ERR_ENDPOINT'
+  | 'ERR_DOWNLOAD'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../lib/cli/command-line';
-import { evaluateCommand } from '../lib/cli/eval';
+import { run as runEval } from '../lib/cli/eval';
 import { expectWellFormed } from './support/bench';
 import { CLI, runCli } from './support/cli';
 import { fixture, temporaryFolder } from './support/models';
@@ -100,7 +100,7 @@ test.each<[string, string[], RegExp]>([
   ],
   ['an argument too many', [...ASKED, 'model'], /"model" belongs to no option/],
 ])('%s is a usage error', async (_, args, message) => {
-  const failure = await evaluateCommand(args.slice(1)).catch((error: unknown) => error);
+  const failure = await runEval(args.slice(1)).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(UsageError);
   expect((failure as UsageError).message).toMatch(message);
 });
@@ -108,7 +108,7 @@ test.each<[string, string[], RegExp]>([
 test('a usage error is exit code 2, a line, and where help is', () => {
   const { status, stdout, stderr } = runCli(['eval', '--dataset', MINI]);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
-  expect(stderr).toMatch(/^--first-stage is needed: .*\ncrossrank --help lists commands and options\.\n$/);
+  expect(stderr).toMatch(/^--first-stage is needed: .*\ncrossrank eval --help lists options\.\n$/);
 });
 
 test.each<[string, string[], RegExp]>([
@@ -137,7 +137,7 @@ test.each<[string, string[], RegExp]>([
 });
 
 test('--help names the command, its options and the default files', () => {
-  const { stdout } = runCli(['--help']);
+  const { stdout } = runCli(['eval', '--help']);
   for (const text of [
     'crossrank eval ',
     '--first-stage',

@@ -73,7 +73,9 @@ describe('tokenize', () => {
     const tokenize = (texts: any) => model.tokenize(texts);
     await expect(tokenize('text')).rejects.toThrow(/an array of strings for texts/);
     await expect(tokenize(['a', 5])).rejects.toThrow(/a string for texts\[1\] but received 5/);
-    const last = model.tokenize(['pressure '.repeat(1000)]).catch((error) => expect(error.code).toBe('ERR_CLOSED'));
+    const last = model
+      .tokenize(['pressure '.repeat(1000)])
+      .catch((error) => expect(error.code).toBe('ERR_CLOSED'));
     await model.dispose();
     await last;
     await expect(model.tokenize(['pressure'])).rejects.toMatchObject({ code: 'ERR_CLOSED' });

@@ -1,15 +1,25 @@
 import { parseArgs } from 'node:util';
 
 /** The command line is wrong; the message is for people. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  /** The command it belongs to. */
+  command?: string;
+}
 
 export interface Range {
   min: number;
   max: number;
 }
 
-/** Options of a command: those of type string need a value. */
-export type OptionTable = Readonly<Record<string, { readonly type: 'boolean' | 'string' }>>;
+/** Options of a command: those of type string need a value; `multiple` ones may come more than once. */
+export type OptionTable = Readonly<
+  Record<string, { readonly type: 'boolean' | 'string'; readonly multiple?: true }>
+>;
+
+/** What was given: the last value of each option, all of a `multiple` one, and '' for a boolean one. */
+export type OptionValues<Table extends OptionTable> = {
+  [Name in keyof Table]?: Table[Name] extends { multiple: true } ? string[] : string;
+};
 
 /**
  * @param positionals - takes what belongs to no option; without it, that is an error
@@ -19,7 +29,7 @@ export function readValues<Table extends OptionTable>(
   args: readonly string[],
   options: Table,
   positionals?: string[],
-): Partial<Record<keyof Table & string, string>> {
+): OptionValues<Table> {
   // Not strict: its messages do not list what is known.
   const { tokens } = parseArgs({
     args: [...args],
@@ -28,7 +38,7 @@ export function readValues<Table extends OptionTable>(
     allowPositionals: true,
     tokens: true,
   });
-  const values: Partial<Record<string, string>> = {};
+  const values: Partial<Record<string, string | string[]>> = {};
   for (const token of tokens) {
     if (token.kind === 'positional') {
       if (positionals !== undefined) {
@@ -46,9 +56,11 @@ export function readValues<Table extends OptionTable>(
     if (takesValue && (token.value === undefined || token.value === ''))
       throw new UsageError(`--${token.name} needs a value`);
     if (!takesValue && token.value !== undefined) throw new UsageError(`--${token.name} takes no value`);
-    values[token.name] = token.value ?? '';
+    const value = token.value ?? '';
+    if (options[token.name]?.multiple !== true) values[token.name] = value;
+    else values[token.name] = [...(values[token.name] ?? []), value];
   }
-  return values as Partial<Record<keyof Table & string, string>>;
+  return values as OptionValues<Table>;
 }
 
 export function readInteger(name: string, text: string, max: number): number {

@@ -15,6 +15,7 @@ import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
 import { describeEvaluation } from './eval-report';
 import { openFirstStage } from './first-stages';
+import { INTERRUPTED, untilInterrupted } from './interrupt';
 import { Progress } from './progress';
 
 const OPTIONS = {
@@ -36,8 +37,6 @@ const OPTIONS = {
 } as const;
 
 const MAX_DEPTH = 100_000;
-/** As shells count a process that SIGINT ended. */
-const INTERRUPTED = 130;
 
 interface Arguments {
   dataset: string;
@@ -96,24 +95,35 @@ function readMetrics(text: string | undefined): readonly string[] {
   });
 }
 
-/** `crossrank eval`: resolves to the exit code. */
-export async function evaluateCommand(args: readonly string[]): Promise<number> {
+export const help = `crossrank eval               measures a search before and after reranking, with confidence intervals
+
+  --dataset DIR              corpus.jsonl, queries.jsonl and qrels/test.tsv, as BEIR lays them out
+  --split NAME               judgements of qrels/NAME (default test)
+  --first-stage STAGE        bm25, dense, hybrid (both, fused by reciprocal rank), or a run file of TREC or .jsonl
+  --embedder MODEL           of dense and hybrid (default the embedded one)
+  --rerank MODEL             (default the embedded model)
+  --precision P              auto, fp32, bf16x3, bf16 or int8 (default auto)
+  --initial-k N              candidates of each query; both rankings end there (default 100)
+  --sweep LIST               measures other N too, such as 10,20,50, to choose one by quality and latency
+  --metrics LIST             of ndcg, mrr, map, each with @k or without, recall@k, p@k
+                             (default ndcg@10,mrr@10,map,recall@10,p@10)
+  --queries N                so many queries, drawn with the seed (default all)
+  --seed N                   of that draw and of the bootstrap (default 1)
+  --complete                 queries that the first stage finds nothing for count as 0 (default: left out)
+  --unknown ignore           counts judged or found documents that the corpus does not have (default: an error)
+  --svg FILE, --json FILE    (default crossrank-eval.svg and crossrank-eval.json here)`;
+
+export async function run(args: readonly string[]): Promise<number> {
   const asked = readArguments(args);
   // Before minutes of work, not after.
   await Promise.all([checkFolderOf('svg', asked.svg), checkFolderOf('json', asked.json)]);
-  const interrupt = new AbortController();
-  const onInterrupt = () => interrupt.abort();
-  process.once('SIGINT', onInterrupt); // a second one ends the process at once
   const progress = new Progress();
   try {
-    return await measure(asked, interrupt.signal, progress);
-  } catch (error) {
-    if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error;
-    progress.clear();
-    console.error('interrupted before the first query was done');
-    return INTERRUPTED;
+    return await untilInterrupted(
+      (signal) => measure(asked, signal, progress),
+      'interrupted before the first query was done',
+    );
   } finally {
-    process.off('SIGINT', onInterrupt);
     progress.clear();
   }
 }

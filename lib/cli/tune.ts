@@ -80,8 +80,20 @@ interface Probe {
   loadMs: number;
 }
 
-/** `crossrank tune`: resolves to the exit code. */
-export async function tune(args: readonly string[]): Promise<number> {
+export const help = `crossrank tune [MODEL]       measures threads, chunk tokens and precisions, and writes the profile that load picks up
+
+MODEL is a model folder; without it the embedded model.
+
+  --length MIN-MAX           tokens of a document (default 60-130)
+  --documents N              documents of a query (default 50)
+  --precision LIST           such as fp32,bf16 (default all that this CPU runs)
+  --threads LIST             such as 1,2,4 (default powers of two up to all processors)
+  --chunk LIST               tokens one run computes at most (default 128,256,512,1024)
+  --rounds N                 measurements of each combination (default 3)
+  --dry-run                  measure and print, write no profile
+  --json                     the measurements as JSON`;
+
+export async function run(args: readonly string[]): Promise<number> {
   const asked = readArguments(args);
   const progress = new Progress();
   try {

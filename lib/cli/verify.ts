@@ -14,8 +14,15 @@ const OPTIONS = {
   json: { type: 'boolean' },
 } as const;
 
-/** `crossrank verify`: resolves to the exit code. */
-export async function verify(args: readonly string[]): Promise<number> {
+export const help = `crossrank verify [MODEL]     whether precisions keep the scores and rankings of fp32, and fp32 those of golden.json
+
+MODEL is a model folder; without it the embedded model.
+
+  --precision P              bf16x3, bf16, int8 or all (default all), or fp32: golden.json alone
+  --cpu LEVEL                kernels of a lower instruction set, as the option cpu of load
+  --json                     the report as JSON`;
+
+export async function run(args: readonly string[]): Promise<number> {
   const positionals: string[] = [];
   const values = readValues(args, OPTIONS, positionals);
   const model = readModel(positionals);
