@@ -126,10 +126,10 @@ export function withJsonValue(args: readonly string[]): string[] {
   });
 }
 
-export function readSeconds(text: string): number {
+export function readSeconds(text: string, name = 'seconds'): number {
   const value = Number(text);
   if (!(value > 0 && value <= 3600)) {
-    throw new UsageError(`--seconds takes a number above 0 and up to 3600, not ${JSON.stringify(text)}`);
+    throw new UsageError(`--${name} takes a number above 0 and up to 3600, not ${JSON.stringify(text)}`);
   }
   return value;
 }
