@@ -10,6 +10,7 @@ import {
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type EmbedderInfo } from './info';
+import { type EmbedResponse, timingsOf } from './response';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
 import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
@@ -78,6 +79,14 @@ export class Embedder implements TextEmbedder {
    * `ERR_RUNTIME` or `ERR_CLOSED`; with the reason of `signal` when that is aborted
    */
   async embed(texts: readonly string[], options: EmbedTextOptions = {}): Promise<Float32Array[]> {
+    return (await this.embedWithUsage(texts, options)).embeddings;
+  }
+
+  /**
+   * As {@link Embedder.embed}, and tells what of each text was cut, what it took and how long.
+   * @throws as {@link Embedder.embed}
+   */
+  async embedWithUsage(texts: readonly string[], options: EmbedTextOptions = {}): Promise<EmbedResponse> {
     const started = performance.now();
     const { info } = this.#engine;
     checkEmbedOptions(options, this.#lengthLimits());
@@ -92,9 +101,12 @@ export class Embedder implements TextEmbedder {
         sigmoid: false,
         ...UNRANKED,
       };
-      const { scores } = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const outcome = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const { scores, tokensLost, cached, tokens } = outcome;
       const { dimension } = this.space;
-      return documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
+      const embeddings = documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
+      const usage = { texts: documents.length, cached, tokens };
+      return { embeddings, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }
 

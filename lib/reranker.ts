@@ -17,7 +17,14 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
+import {
+  type RankedDocument,
+  type RankedIndex,
+  type RerankResponse,
+  type ScoreResponse,
+  timingsOf,
+  toResults,
+} from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import type { RerankerStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
@@ -124,13 +131,13 @@ export class Reranker {
         options.longDocuments === 'chunk'
           ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
           : await run(texts, ranking);
-      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const { degraded, scored, pairs, windows, cached, tokens } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
         usage: { pairs, windows, cached, tokens },
-        timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
+        timings: timingsOf(outcome, started),
       };
     });
   }
@@ -146,6 +153,17 @@ export class Reranker {
     pairs: readonly (readonly [string, string])[],
     options: ScoringOptions = {},
   ): Promise<Float32Array> {
+    return (await this.score(pairs, options)).scores;
+  }
+
+  /**
+   * As {@link Reranker.predict}, and tells what of each pair was cut, what it took and how long.
+   * @throws as {@link Reranker.rerank}
+   */
+  async score(
+    pairs: readonly (readonly [string, string])[],
+    options: ScoringOptions = {},
+  ): Promise<ScoreResponse> {
     const started = performance.now();
     checkScoringOptions(options, this.#lengthLimits());
     options.signal?.throwIfAborted();
@@ -174,7 +192,9 @@ export class Reranker {
     }
     return this.#traced('predict', pairs.length, options, async () => {
       const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
-      return outcome.scores;
+      const { scores, tokensLost, cached, tokens } = outcome;
+      const usage = { pairs: pairs.length, cached, tokens };
+      return { scores, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }
 

@@ -129,7 +129,8 @@ export interface NativeOutcome {
   indexes?: Uint32Array;
   /** Best first, or `[pairs, labels]` in input order when `rank` is false. */
   scores: Float32Array;
-  tokensLost?: Uint32Array;
+  /** Of each score's document; of each pair where `rank` is false. */
+  tokensLost: Uint32Array;
   /** Of each ranked document, where there are `windows`: how many were scored, and where the best one lies. */
   windowsOf?: Uint32Array;
   starts?: Uint32Array;
