@@ -16,7 +16,8 @@ import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'multilingual-e5-small-zh-en';
+/** The embedded model. */
+export const DEFAULT_EMBEDDER = 'multilingual-e5-small-zh-en';
 
 /**
  * Turns texts into vectors whose cosine tells how alike the texts are: the bi-encoder of a first stage.
@@ -50,7 +51,7 @@ export class Embedder implements TextEmbedder {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkEmbedderLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : resolve(model);
     return traceLoad(folder, () => Embedder.#load(folder, options));
   }
 

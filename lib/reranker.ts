@@ -29,7 +29,8 @@ import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import type { RerankerStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'crossrank-mini';
+/** The embedded model. */
+export const DEFAULT_RERANKER = 'crossrank-mini';
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -59,7 +60,7 @@ export class Reranker {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_RERANKER) : resolve(model);
     return traceLoad(folder, () => Reranker.#load(folder, options));
   }
 
