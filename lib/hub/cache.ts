@@ -1,0 +1,209 @@
+import { randomUUID } from 'node:crypto';
+import type { Dirent } from 'node:fs';
+import {
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import { CrossrankError } from '../errors';
+import { isCommit, isRepository, isRevision } from './model-id';
+
+/**
+ * A model in a cache as huggingface_hub lays it out:
+ *
+ *     models--BAAI--bge-reranker-base/
+ *       blobs/HASH               the files, each once
+ *       refs/main                the commit that a branch or tag was when it was last asked for
+ *       snapshots/COMMIT/NAME    links to blobs, or the files themselves where the system makes no links
+ *       .no_exist/COMMIT/NAME    empty: the repository has no such file at this commit
+ *     .locks/models--BAAI--bge-reranker-base/HASH.lock
+ *
+ * A ref is written when all files of its snapshot are there, so that a download that was killed never passes for one
+ * that is done.
+ */
+export class CachedRepository {
+  readonly repository: string;
+  readonly cacheFolder: string;
+  readonly folder: string;
+
+  constructor(cacheFolder: string, repository: string) {
+    this.repository = repository;
+    this.cacheFolder = cacheFolder;
+    const name = folderName(repository);
+    this.folder = join(cacheFolder, name);
+  }
+
+  snapshot(commit: string): string {
+    return join(this.folder, 'snapshots', commit);
+  }
+
+  blob(hash: string): string {
+    return join(this.folder, 'blobs', hash);
+  }
+
+  lock(hash: string): string {
+    return join(this.cacheFolder, '.locks', folderName(this.repository), `${hash}.lock`);
+  }
+
+  /** The commit that a branch or tag was when it was last asked for; a full commit is itself. */
+  async commitOf(revision: string): Promise<string | undefined> {
+    if (isCommit(revision)) return revision;
+    const text = await readFile(join(this.folder, 'refs', ...revision.split('/')), 'utf8').catch(() => '');
+    const commit = text.trim();
+    return isCommit(commit) ? commit : undefined;
+  }
+
+  /** Every branch and tag, and its commit. */
+  async refs(): Promise<Map<string, string>> {
+    const refs = new Map<string, string>();
+    for (const name of await filesBelow(join(this.folder, 'refs'))) {
+      const commit = isRevision(name) ? await this.commitOf(name) : undefined;
+      if (commit !== undefined) refs.set(name, commit);
+    }
+    return refs;
+  }
+
+  async commits(): Promise<string[]> {
+    const names = await readdir(join(this.folder, 'snapshots')).catch(() => []);
+    return names.filter(isCommit).sort();
+  }
+
+  /**
+   * Files of a snapshot that are there: links whose file is gone are left out.
+   * @throws {@link CrossrankError} with `ERR_MODEL_INVALID` where a link leads out of the cache
+   */
+  async files(commit: string): Promise<string[]> {
+    const snapshot = this.snapshot(commit);
+    const names = await filesBelow(snapshot);
+    const inside = await this.#roots();
+    const found: string[] = [];
+    for (const name of names) {
+      const real = await realpath(join(snapshot, ...name.split('/'))).catch(() => undefined);
+      if (real === undefined || !(await stat(real)).isFile()) continue;
+      if (!inside.some((root) => real.startsWith(root + sep))) throw this.#escapes(name, real);
+      found.push(name);
+    }
+    return found;
+  }
+
+  /** Whether it is known that the repository has no such file at this commit. */
+  async isAbsent(commit: string, name: string): Promise<boolean> {
+    return (await lstat(join(this.folder, '.no_exist', commit, name)).catch(() => undefined)) !== undefined;
+  }
+
+  /** Makes folders for a snapshot, and the mark that tells backups to leave a cache out (bford.info/cachedir). */
+  async prepare(commit: string): Promise<void> {
+    await mkdir(join(this.folder, 'blobs'), { recursive: true });
+    await mkdir(this.snapshot(commit), { recursive: true });
+    const mark = 'Signature: 8a477f597d28d172789f06886806bc55\n';
+    await writeFile(join(this.cacheFolder, 'CACHEDIR.TAG'), mark, { flag: 'wx' }).catch(() => {});
+  }
+
+  /** Puts a blob where the snapshot has it: as a link, or, where there are none, as the file itself. */
+  async place(commit: string, name: string, hash: string, links: boolean): Promise<void> {
+    const place = join(this.snapshot(commit), ...name.split('/'));
+    const folder = dirname(place);
+    await mkdir(folder, { recursive: true });
+    const real = await realpath(folder);
+    const inside = await this.#roots();
+    if (!inside.some((root) => real.startsWith(root + sep))) throw this.#escapes(name, real);
+    const blob = this.blob(hash);
+    const temporary = `${place}.${randomUUID().slice(0, 8)}.tmp`;
+    try {
+      if (links && (await linked(relative(real, await realpath(dirname(blob))), hash, temporary))) {
+        await rename(temporary, place);
+      } else {
+        await copyFile(blob, temporary);
+        await rename(temporary, place);
+        await rm(blob); // a copy is enough
+      }
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async noteRef(revision: string, commit: string): Promise<void> {
+    if (revision === commit || (await this.commitOf(revision)) === commit) return;
+    const path = join(this.folder, 'refs', ...revision.split('/'));
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+    try {
+      await writeFile(temporary, commit);
+      await rename(temporary, path);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
+  async noteAbsent(commit: string, names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const folder = join(this.folder, '.no_exist', commit);
+    await mkdir(folder, { recursive: true });
+    await Promise.all(names.map((name) => writeFile(join(folder, name), '')));
+  }
+
+  /** Real folders that a file of this model may lie in: users move caches, models and blobs to other disks. */
+  async #roots(): Promise<string[]> {
+    const folders = [this.cacheFolder, this.folder, join(this.folder, 'blobs')];
+    const real = await Promise.all(folders.map((folder) => realpath(folder).catch(() => undefined)));
+    return real.filter((folder) => folder !== undefined);
+  }
+
+  #escapes(name: string, real: string): CrossrankError {
+    return new CrossrankError(
+      'ERR_MODEL_INVALID',
+      `${name} of ${this.repository} in the cache leads out of it, to ${real}; remove that link`,
+    );
+  }
+}
+
+/** Models of a cache, by name. */
+export async function cachedRepositories(cacheFolder: string): Promise<CachedRepository[]> {
+  const names = await readdir(cacheFolder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const repositories = names.map(repositoryOf).filter((name) => name !== undefined);
+  return repositories.sort().map((name) => new CachedRepository(cacheFolder, name));
+}
+
+function folderName(repository: string): string {
+  return `models--${repository.replace('/', '--')}`;
+}
+
+/** Undefined for what is no folder of a model; models of huggingface_hub may lack an organisation. */
+function repositoryOf(folder: string): string | undefined {
+  const [kind, ...parts] = folder.split('--');
+  const name = parts.join('/');
+  return kind === 'models' && (isRepository(name) || isRepository(`_/${name}`)) ? name : undefined;
+}
+
+/** @returns false where this system, or this folder, has no symbolic links */
+async function linked(folder: string, hash: string, at: string): Promise<boolean> {
+  try {
+    await symlink(join(folder, hash), at, 'file');
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EPERM' || code === 'EACCES' || code === 'ENOSYS' || code === 'ENOTSUP') return false;
+    throw error;
+  }
+}
+
+/** Paths of all that is no folder, with `/` between their parts. */
+async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((): Dirent[] => []);
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .sort();
+}
