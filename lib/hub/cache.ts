@@ -200,7 +200,7 @@ async function linked(folder: string, hash: string, at: string): Promise<boolean
 }
 
 /** Paths of all that is no folder, with `/` between their parts. */
-async function filesBelow(folder: string): Promise<string[]> {
+export async function filesBelow(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((): Dirent[] => []);
   return entries
     .filter((entry) => !entry.isDirectory())

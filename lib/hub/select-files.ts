@@ -124,6 +124,11 @@ function exportedFiles(names: ReadonlySet<string>): string[] {
   return [...new Set([graph, ...data.filter((name) => names.has(name)), ...split])];
 }
 
+/** Whether a file is a graph that was exported: runs without `config.json`. */
+export function isExported(name: string): boolean {
+  return name.endsWith('.onnx');
+}
+
 /** Least loss first: 0 nothing says how it was quantised, 1 half precision, 2 anything narrower. */
 function lossOf(name: string): number {
   if (/int8|quant|q4|q8|bnb|4bit|8bit/.test(name)) return 2;
