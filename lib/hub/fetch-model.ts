@@ -123,7 +123,8 @@ class Fetch {
     const { symlinks } = this.#settings;
     await this.#inParallel(downloads, async (file) => {
       const onBytes = (bytes: number) => note(file, bytes);
-      this.#fetchedBytes += await downloadFile(this.#client, file, symlinks, this.#signal, onBytes);
+      const received = await downloadFile(this.#client, file, symlinks, this.#signal, onBytes);
+      this.#fetchedBytes += received;
     });
   }
 

@@ -103,8 +103,10 @@ function shown(name: unknown): string {
   return (JSON.stringify(name) ?? 'undefined').slice(0, 60);
 }
 
+/** The cache may stand in: a hotel's login page is no description either. */
 function malformed(repository: string, why: string): DownloadError {
   return new DownloadError(
     `the hub's description of ${repository} cannot be used: ${why}; check HF_ENDPOINT`,
+    { cacheMayStandIn: true },
   );
 }

@@ -9,7 +9,6 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative, sep } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 
 /** Name and content of each file of a repository. */
 export type RepositoryFiles = Record<string, Buffer | string>;
@@ -30,6 +29,8 @@ export interface Fault {
   shortBy?: number;
   /** More comes than the file has. */
   longBy?: number;
+  /** Nothing comes before this. */
+  after?: Promise<unknown>;
   /** This status and these headers, and no file. */
   status?: number;
   headers?: Record<string, string>;
@@ -231,6 +232,7 @@ export class HubServer {
     file: string,
   ): Promise<void> {
     const fault = request.method === 'GET' ? (this.faults.get(file)?.shift() ?? {}) : {};
+    await fault.after;
     if (fault.status !== undefined) {
       response.writeHead(fault.status, fault.headers).end();
       return;
@@ -263,8 +265,7 @@ export class HubServer {
     await new Promise<void>((done) => response.write(sent, () => done()));
     if (fault.stallAfter !== undefined) return;
     if (fault.cutAfter !== undefined) {
-      await turn();
-      request.socket.resetAndDestroy();
+      request.socket.destroySoon(); // once the client has what was sent
       return;
     }
     response.end();
