@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { CLI } from './support/cli';
 import {
   BERT_FILES,
@@ -12,6 +11,7 @@ import {
   resultOf,
   startCli,
   startNode,
+  until,
   useHub,
 } from './support/hub';
 import { temporaryFolder } from './support/models';
@@ -35,10 +35,6 @@ function partialBytes(): number {
   } catch {
     return 0;
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await wait(10);
 }
 
 function expectWhole(folder: string): void {

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -378,6 +379,18 @@ describe('a cache that was tampered with', () => {
     symlinkSync(target, `${blob}.incomplete`);
     expect((await downloadError(quickFetch(hub(), cache))).code).toBe('ERR_DOWNLOAD');
     expect(readFileSync(target, 'utf8')).toBe('precious');
+  });
+
+  test('may share blobs between models, as newer huggingface_hub does', async () => {
+    hub().add('acme/bert', bertFiles());
+    const folder = await quickResolve();
+    const blob = join(folder, readlinkSync(join(folder, 'model.safetensors')));
+    mkdirSync(join(cache, 'blobs/ab'), { recursive: true });
+    renameSync(blob, join(cache, 'blobs/ab/shared'));
+    symlinkSync('../../blobs/ab/shared', blob);
+    expect(await quickResolve(undefined, { offline: true })).toBe(folder);
+    await quickResolve();
+    expect(hub().transfersOf('model.safetensors')).toHaveLength(1);
   });
 
   test('may lie on other disks, by links that its owner made', async () => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { CrossrankError } from '../../lib';
 import { type FetchedModel, type FetchOptions, fetchModel } from '../../lib/hub/fetch-model';
 import { type HubSettings, readSettings } from '../../lib/hub/settings';
@@ -78,6 +79,11 @@ export async function downloadError(call: Promise<unknown>): Promise<CrossrankEr
 /** Names of all that is below a folder, however deep. */
 export function namesBelow(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[]).sort();
+}
+
+/** What other processes do shows in files and requests; the test's own limit ends it. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await wait(10);
 }
 
 /** For a process of its own. */
