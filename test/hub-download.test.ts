@@ -253,6 +253,15 @@ test('without symbolic links the snapshot holds the files themselves, once', asy
   expect(hub().transfersOf(WEIGHTS)).toHaveLength(1);
 });
 
+test('without symbolic links a snapshot does not take a blob away from others', async () => {
+  const { folder } = await quickFetch(hub(), cache);
+  hub().add('acme/bert', { ...bertFiles(), 'golden.json': '{}' });
+  const next = await quickFetch(hub(), cache, { symlinks: false });
+  expect(next.fetchedBytes).toBe(2);
+  await expectWhole(folder);
+  expect(readFileSync(join(next.folder, WEIGHTS)).equals(bertFiles()[WEIGHTS] as Buffer)).toBe(true);
+});
+
 test('the token goes to the hub and to no other host', async () => {
   await quickFetch(hub(), cache, { token: 'hf_secret' });
   const sent = hub().requests.map(({ host, headers }) => [host, headers.authorization]);

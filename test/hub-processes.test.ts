@@ -109,7 +109,7 @@ test('a process that waits takes over from one that is killed', async () => {
   expect(hub().transfersOf(WEIGHTS)[1]?.headers.range).toMatch(/^bytes=1\d{6}-$/);
 });
 
-describe('a full disk', () => {
+describe('a disk', () => {
   const disk = temporaryFolder();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk], { encoding: 'utf8' });
   const canMount = mounted.status === 0;
@@ -126,7 +126,7 @@ describe('a full disk', () => {
   });
   const whenMounted = canMount ? test : test.skip;
 
-  whenMounted('is said before a download is begun', async () => {
+  whenMounted('that is full is said before a download is begun', async () => {
     writeFileSync(join(disk, 'ballast'), Buffer.alloc(18 << 20));
     const { code, message } = await downloadError(quickFetch(hub(), cache));
     expect(code).toBe('ERR_DOWNLOAD');
@@ -136,7 +136,25 @@ describe('a full disk', () => {
     expect(hub().transfersOf(WEIGHTS)).toEqual([]);
   });
 
-  whenMounted('in the middle of a download keeps what has come', async () => {
+  whenMounted('that may only be read serves what is on it', async () => {
+    await quickFetch(hub(), cache, { revision: 'main' });
+    rmSync(join(cache, 'models--acme--bert/refs'), { recursive: true });
+    rmSync(join(cache, 'models--acme--bert/.no_exist'), { recursive: true });
+    spawnSync('mount', ['-o', 'remount,ro', disk]);
+    try {
+      expect((await quickFetch(hub(), cache)).fetchedBytes).toBe(0);
+      hub().add('acme/bert', { ...bertFiles(), 'config.json': '{}' });
+      const { code, message } = await downloadError(quickFetch(hub(), cache));
+      expect([code, message]).toEqual([
+        'ERR_DOWNLOAD',
+        expect.stringMatching(/cannot be written to \(E\w+\); name another folder/),
+      ]);
+    } finally {
+      spawnSync('mount', ['-o', 'remount,rw', disk]);
+    }
+  });
+
+  whenMounted('that fills up in the middle of a download keeps what has come', async () => {
     let fill = () => {};
     const isFull = new Promise<void>((resolve) => {
       fill = resolve;

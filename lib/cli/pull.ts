@@ -6,6 +6,7 @@ import { readSettings } from '../hub/settings';
 import { formatBytes } from './bytes';
 import { readValues, UsageError } from './command-line';
 import { untilInterrupted } from './interrupt';
+import { downloadBar } from './model-folder';
 import { Progress } from './progress';
 
 const OPTIONS = {
@@ -40,8 +41,7 @@ export async function run(args: readonly string[]): Promise<number> {
       const { folder, commit, files, fetchedBytes } = await fetchModel(id.repository, revision, settings, {
         signal,
         include: include && ((name) => include.some((pattern) => pattern.test(name))),
-        onProgress: ({ bytes, totalBytes }) =>
-          progress.show(`${formatBytes(bytes)} of ${formatBytes(totalBytes)}`, bytes / totalBytes),
+        onProgress: downloadBar(progress),
       });
       progress.clear();
       const report = { id: id.repository, revision, commit, folder, files, fetchedBytes };

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import {
+  access,
+  constants,
   copyFile,
   lstat,
   mkdir,
@@ -15,6 +17,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { CrossrankError } from '../errors';
+import { DownloadError } from './failures';
 import { isCommit, isRepository, isRevision } from './model-id';
 
 /**
@@ -100,16 +103,43 @@ export class CachedRepository {
     return (await lstat(join(this.folder, '.no_exist', commit, name)).catch(() => undefined)) !== undefined;
   }
 
-  /** Makes folders for a snapshot, and the mark that tells backups to leave a cache out (bford.info/cachedir). */
+  /**
+   * Makes folders for a snapshot, and the mark that tells backups to leave a cache out (bford.info/cachedir).
+   * @throws {@link DownloadError} where the cache cannot be written to
+   */
   async prepare(commit: string): Promise<void> {
-    await mkdir(join(this.folder, 'blobs'), { recursive: true });
-    await mkdir(this.snapshot(commit), { recursive: true });
+    try {
+      await mkdir(join(this.folder, 'blobs'), { recursive: true });
+      await mkdir(this.snapshot(commit), { recursive: true });
+      await access(this.folder, constants.W_OK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new DownloadError(
+        `${this.cacheFolder} cannot be written to (${code}); name another folder with HF_HUB_CACHE`,
+        { cause: error },
+      );
+    }
     const mark = 'Signature: 8a477f597d28d172789f06886806bc55\n';
     await writeFile(join(this.cacheFolder, 'CACHEDIR.TAG'), mark, { flag: 'wx' }).catch(() => {});
   }
 
-  /** Puts a blob where the snapshot has it: as a link, or, where there are none, as the file itself. */
-  async place(commit: string, name: string, hash: string, links: boolean): Promise<void> {
+  async isWritable(): Promise<boolean> {
+    return access(this.folder, constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /**
+   * Puts a blob where the snapshot has it: as a link; or, where there are no links, as the file itself.
+   * @param isNew - that no other snapshot can have a link to it
+   */
+  async place(
+    commit: string,
+    name: string,
+    hash: string,
+    how: { links: boolean; isNew: boolean },
+  ): Promise<void> {
     const place = join(this.snapshot(commit), ...name.split('/'));
     const folder = dirname(place);
     await mkdir(folder, { recursive: true });
@@ -119,13 +149,11 @@ export class CachedRepository {
     const blob = this.blob(hash);
     const temporary = `${place}.${randomUUID().slice(0, 8)}.tmp`;
     try {
-      if (links && (await linked(relative(real, await realpath(dirname(blob))), hash, temporary))) {
-        await rename(temporary, place);
-      } else {
-        await copyFile(blob, temporary);
-        await rename(temporary, place);
-        await rm(blob); // a copy is enough
-      }
+      const target = join(relative(real, await realpath(dirname(blob))), hash);
+      const isLinked = how.links && (await linked(target, temporary));
+      if (!isLinked && how.isNew) return await rename(blob, place);
+      if (!isLinked) await copyFile(blob, temporary);
+      await rename(temporary, place);
     } finally {
       await rm(temporary, { force: true });
     }
@@ -148,7 +176,9 @@ export class CachedRepository {
     if (names.length === 0) return;
     const folder = join(this.folder, '.no_exist', commit);
     await mkdir(folder, { recursive: true });
-    await Promise.all(names.map((name) => writeFile(join(folder, name), '')));
+    for (const name of names) {
+      if (!(await this.isAbsent(commit, name))) await writeFile(join(folder, name), '');
+    }
   }
 
   /** Real folders that a file of this model may lie in: users move caches, models and blobs to other disks. */
@@ -188,9 +218,9 @@ function repositoryOf(folder: string): string | undefined {
 }
 
 /** @returns false where this system, or this folder, has no symbolic links */
-async function linked(folder: string, hash: string, at: string): Promise<boolean> {
+async function linked(target: string, at: string): Promise<boolean> {
   try {
-    await symlink(join(folder, hash), at, 'file');
+    await symlink(target, at, 'file');
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -49,20 +49,21 @@ export async function downloadFile(
   const blob = repository.blob(hash);
   return locked(repository.lock(hash), signal, async () => {
     try {
+      // Since we looked, somebody else may have fetched it.
+      const isPlaced = await isWhole(join(repository.snapshot(commit), name), bytes);
+      const isNew = !isPlaced && !(await isWhole(blob, bytes));
       let received = 0;
-      if (await isWhole(join(repository.snapshot(commit), name), bytes)) return 0; // since we looked, by somebody else
-      if (!(await isWhole(blob, bytes))) {
+      if (isNew) {
         const path = `${blob}.incomplete`;
         received = await fetchInto(client, file, path, signal, onBytes);
         await rename(path, blob);
         await syncFolderOf(blob);
       }
-      await repository.place(commit, name, hash, links);
+      if (!isPlaced) await repository.place(commit, name, hash, { links, isNew });
+      onBytes(bytes);
       return received;
     } catch (error) {
       throw await storageFailure(error, file);
-    } finally {
-      onBytes(await bytesHere(file));
     }
   });
 }
@@ -84,8 +85,8 @@ export async function bytesHere({ repository, hash, bytes }: Download): Promise<
 /** @throws {@link DownloadError} where the disk has no room for what is left to fetch */
 export async function requireSpace(folder: string, needed: number): Promise<void> {
   if (needed === 0) return;
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize >= needed + SPARE_BYTES) return;
+  const { blocks, bavail, bsize } = await statfs(folder);
+  if (blocks === 0 || bavail * bsize >= needed + SPARE_BYTES) return; // some file systems do not tell
   throw noSpace(folder, needed, bavail * bsize);
 }
 

@@ -53,7 +53,7 @@ export async function fetchModel(
       failed,
     );
     const fetched = await task.run(options);
-    await task.repository.noteRef(revision, info.commit);
+    if (await task.repository.isWritable()) await task.repository.noteRef(revision, info.commit);
     return fetched;
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -92,7 +92,6 @@ class Fetch {
   async run({ onProgress, include }: FetchOptions): Promise<FetchedModel> {
     const { commit, files } = this.#info;
     const names = new Set(files.keys());
-    await this.repository.prepare(commit);
     const deciding = decidingFiles(names);
     await this.#fetch(deciding, undefined);
     const folder = this.repository.snapshot(commit);
@@ -100,13 +99,16 @@ class Fetch {
     const chosen = selectFiles(this.repository.repository, names, read);
     const others = include === undefined ? [] : [...names].filter(include);
     await this.#fetch([...new Set([...chosen, ...others])], onProgress);
-    await this.repository.noteAbsent(commit, absentFiles(names));
+    // Both notes help later, and a cache that is shared may be one that we only read.
+    if (await this.repository.isWritable()) await this.repository.noteAbsent(commit, absentFiles(names));
     await this.repository.files(commit); // none leads out of the cache
     return { folder, commit, files: chosen, fetchedBytes: this.#fetchedBytes };
   }
 
   async #fetch(names: readonly string[], onProgress: FetchOptions['onProgress']): Promise<void> {
     const downloads = await this.#missing(names);
+    if (downloads.length === 0) return;
+    await this.repository.prepare(this.#info.commit);
     const here = new Map(
       await Promise.all(downloads.map(async (file) => [file.name, await bytesHere(file)] as const)),
     );
