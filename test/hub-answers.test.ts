@@ -1,4 +1,5 @@
 import { DownloadError } from '../lib/hub/failures';
+import { laterOf, redirected } from '../lib/hub/hub-client';
 import { isCommit } from '../lib/hub/model-id';
 import { isFileName, parseRepoInfo } from '../lib/hub/repo-info';
 import { randomNumbers } from '../lib/random';
@@ -28,6 +29,32 @@ test('a description is read', () => {
     ['__proto__', { bytes: 1, hash: 'e'.repeat(40) }],
     ['README.md', undefined],
   ]);
+});
+
+test.each<[string, string | undefined, string | null]>([
+  ['https://hub/a/b', '/c?d', 'https://hub/c?d'],
+  ['https://hub/a/b', 'https://storage/x', 'https://storage/x'],
+  ['http://hub/a', 'https://storage/x', 'https://storage/x'],
+  ['http://hub/a', '//storage/x', 'http://storage/x'],
+  ['https://hub/a', 'http://storage/x', null],
+  ['https://hub/a', 'http://hub/a', null],
+  ['http://hub/a', 'file:///etc/passwd', null],
+  ['http://hub/a', 'data:text/plain,x', null],
+  ['http://hub/a', 'http://[', null],
+  ['http://hub/a', undefined, null],
+])('a redirect from %s to %s leads to %s', (from, location, expected) => {
+  if (expected === null) expect(() => redirected(new URL(from), location)).toThrow(DownloadError);
+  else expect(redirected(new URL(from), location).href).toBe(expected);
+});
+
+test('a certificate that is not accepted is not tried again, and says what to do', () => {
+  const { signal } = new AbortController();
+  const error = Object.assign(new TypeError('fetch failed'), {
+    cause: Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+  });
+  expect(() => laterOf(error, signal)).toThrow(/DEPTH_ZERO_SELF_SIGNED_CERT.*NODE_EXTRA_CA_CERTS/);
+  expect(laterOf(new Error('other side closed'), signal).message).toContain('other side closed');
+  expect(() => laterOf(error, AbortSignal.abort('why'))).toThrow('why');
 });
 
 test('whatever comes is read as what it should be, or refused with one error', () => {

@@ -2,7 +2,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { Embedder, Reranker } from '../lib';
 import { type LocalModel, localModels } from '../lib/hub/cached-models';
-import { bertFiles, hubEnvironment, namesBelow, quickFetch, startCli, useHub } from './support/hub';
+import {
+  bertFiles,
+  hubEnvironment,
+  namesBelow,
+  quickFetch,
+  resultOf,
+  startAtTerminal,
+  startCli,
+  useHub,
+} from './support/hub';
 import { filesOf, type RepositoryFiles } from './support/hub-server';
 import { fixture, temporaryFolder } from './support/models';
 
@@ -62,6 +71,30 @@ describe('pull', () => {
     const result = await crossrank('pull', ...args);
     expect([result.status, result.stdout]).toEqual([status, '']);
     expect(result.stderr).toMatch(message);
+  });
+
+  test('shows a bar at a terminal, and nothing of it elsewhere', async () => {
+    hub().add('acme/bert', bertFiles());
+    const { stdout } = await resultOf(startAtTerminal(['pull', 'acme/bert'], hubEnvironment(hub(), cache)));
+    expect(stdout).toMatch(/\r░{30} {3}0 % {2}0 s {2}0 B of 2\.7 MB/);
+    expect(stdout).toContain('\r\x1b[Kacme/bert@'); // the bar is gone before the answer
+  });
+
+  test('says where a cache cannot be', async () => {
+    hub().add('acme/bert', bertFiles());
+    const file = join(cache, 'file');
+    writeFileSync(file, '');
+    const environment = { ...hubEnvironment(hub(), cache), HF_HUB_CACHE: file };
+    const pulled = await startCli(['pull', 'acme/bert'], environment);
+    expect([pulled.status, pulled.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ERR_DOWNLOAD: .*cannot be written to \(\w+\)/),
+    ]);
+    const listed = await startCli(['models'], environment);
+    expect([listed.status, listed.stderr]).toEqual([
+      1,
+      expect.stringMatching(/cannot be read \(ENOTDIR\); check HF_HUB_CACHE/),
+    ]);
   });
 
   test('needs the hub', async () => {
@@ -246,6 +279,22 @@ describe('rm', () => {
       expect.stringMatching(/^--yes is needed where nobody can be asked/),
     ]);
     expect(readdirSync(join(repository(), 'snapshots'))).toHaveLength(2);
+  });
+
+  test.each([
+    ['y\n', 0, 'removed acme/bert: 2 revisions'],
+    ['n\n', 1, 'nothing was removed'],
+    ['\n', 1, 'nothing was removed'],
+    ['\x04', 1, 'nothing was removed'],
+    ['\x03', 130, ''],
+  ])('at a terminal, the answer %j is exit code %i', async (answer, status, text) => {
+    const child = startAtTerminal(['rm', 'acme/bert'], hubEnvironment(hub(), cache));
+    child.stdout?.on('data', (shown) => {
+      if (String(shown).includes('[y/N]')) child.stdin?.write(answer);
+    });
+    const result = await resultOf(child);
+    expect([result.status, result.stdout]).toEqual([status, expect.stringContaining(text)]);
+    expect(existsSync(repository())).toBe(status !== 0);
   });
 
   test.each([

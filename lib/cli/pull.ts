@@ -74,7 +74,7 @@ function describe({ id, commit, folder, files, fetchedBytes }: Report): string {
   return `${id}@${commit.slice(0, 8)}  ${files.length} files, ${fetched}\n${folder}`;
 }
 
-/** As in a shell, but that `*` also takes slashes: `onnx/*` is all that is in that folder. */
+/** `*` is anything, slashes included: `onnx/*` is all that is in that folder. */
 function patternOf(glob: string): RegExp {
   const parts = glob.split('*').map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'));
   return new RegExp(`^${parts.join('.*')}$`);

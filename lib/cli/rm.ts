@@ -1,9 +1,11 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
+import { messageOf } from '../errors';
 import { requireModelId } from '../hub/model-id';
 import { planRemoval } from '../hub/remove';
 import { hubCacheFolder } from '../hub/settings';
 import { formatBytes } from './bytes';
 import { readValues, UsageError } from './command-line';
+import { INTERRUPTED } from './interrupt';
 import { readOne } from './pull';
 
 const OPTIONS = { yes: { type: 'boolean' } } as const;
@@ -22,20 +24,34 @@ export async function run(args: readonly string[]): Promise<number> {
   const removal = await planRemoval(hubCacheFolder(undefined), id);
   const count = removal.commits.length === 1 ? '1 revision' : `${removal.commits.length} revisions`;
   const what = `${id.repository}: ${count}, ${formatBytes(removal.bytes)}`;
-  if (values.yes === undefined && !(await confirmed(`Remove ${what}? [y/N] `))) {
-    console.log('nothing was removed');
+  if (values.yes === undefined) {
+    const answer = await ask(`Remove ${what}? [y/N] `);
+    if (answer === undefined) return INTERRUPTED;
+    if (!/^y(es)?$/i.test(answer.trim())) {
+      console.log('nothing was removed');
+      return 1;
+    }
+  }
+  try {
+    await removal.run();
+  } catch (error) {
+    console.error(`${id.repository} could not be removed, or only in part: ${messageOf(error)}`);
     return 1;
   }
-  await removal.run();
   console.log(`removed ${what}`);
   return 0;
 }
 
-async function confirmed(question: string): Promise<boolean> {
+/** Undefined after Ctrl-C; the end of the input is no answer. */
+async function ask(question: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) throw new UsageError('--yes is needed where nobody can be asked');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await terminal.question(question)).trim());
+    return await new Promise((resolve) => {
+      terminal.once('SIGINT', () => resolve(undefined));
+      terminal.once('close', () => resolve(''));
+      terminal.question(question, resolve);
+    });
   } finally {
     terminal.close();
   }

@@ -200,7 +200,11 @@ export class CachedRepository {
 export async function cachedRepositories(cacheFolder: string): Promise<CachedRepository[]> {
   const names = await readdir(cacheFolder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw error;
+    throw new CrossrankError(
+      'ERR_INVALID_ARGUMENT',
+      `the cache ${cacheFolder} cannot be read (${error.code}); check HF_HUB_CACHE and HF_HOME`,
+      { cause: error },
+    );
   });
   const repositories = names.map(repositoryOf).filter((name) => name !== undefined);
   return repositories.sort().map((name) => new CachedRepository(cacheFolder, name));

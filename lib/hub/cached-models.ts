@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readEmbeddingConfig } from '../embedding/model-config';
-import { CrossrankError } from '../errors';
+import { messageOf } from '../errors';
 import { parseObject } from '../files/json-lines';
 import { packageRoot } from '../native/load';
 import { type CachedRepository, cachedRepositories, filesBelow } from './cache';
@@ -71,8 +71,7 @@ async function describeFolder(id: string, folder: string, list: () => Promise<st
     await requireRunnable(id, folder, new Set(names), task);
     return { bytes, task, runs: true };
   } catch (error) {
-    if (!(error instanceof CrossrankError)) throw error;
-    return { bytes, task, runs: false, reason: error.message };
+    return { bytes, task, runs: false, reason: messageOf(error) }; // the others are listed all the same
   }
 }
 

@@ -230,14 +230,11 @@ function isOfStorage(error: unknown): boolean {
   return STORAGE_CODES.includes(code) && syscall !== undefined && !OF_NETWORK.includes(syscall);
 }
 
+/** What was thrown, with how much room is needed where a disk has none. */
 async function storageFailure(error: unknown, file: Download): Promise<unknown> {
-  if (!isOfStorage(error)) return error;
-  const { code, message } = error as NodeJS.ErrnoException;
-  const folder = file.repository.cacheFolder;
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-    return noSpace(folder, file.bytes - (await bytesHere(file)), undefined);
-  }
-  return new DownloadError(`${file.name} cannot be written to ${folder}: ${message}`, { cause: error });
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || !['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) return error;
+  return noSpace(file.repository.cacheFolder, file.bytes - (await bytesHere(file)), undefined);
 }
 
 function noSpace(folder: string, needed: number, free: number | undefined): DownloadError {

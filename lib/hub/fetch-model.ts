@@ -1,6 +1,8 @@
 import { join } from 'node:path';
+import { CrossrankError } from '../errors';
 import { CachedRepository } from './cache';
 import { bytesHere, type Download, downloadFile, isWhole, requireSpace } from './download';
+import { DownloadError } from './failures';
 import { HubClient } from './hub-client';
 import type { DownloadProgress } from './options';
 import type { RepoInfo } from './repo-info';
@@ -57,7 +59,7 @@ export async function fetchModel(
     return fetched;
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw error;
+    throw inWords(error, settings.cacheFolder);
   } finally {
     failed.abort();
     await client.close();
@@ -155,6 +157,13 @@ class Fetch {
     await Promise.all(Array.from({ length: PARALLEL }, work));
     this.#signal.throwIfAborted();
   }
+}
+
+/** An error of the file system as one of ours; all else as it is. */
+function inWords(error: unknown, cacheFolder: string): unknown {
+  const { syscall, message } = error as NodeJS.ErrnoException;
+  if (error instanceof CrossrankError || typeof syscall !== 'string') return error;
+  return new DownloadError(`the cache ${cacheFolder} cannot be used: ${message}`, { cause: error });
 }
 
 function sum(values: readonly number[]): number {

@@ -230,7 +230,8 @@ function linkedFile({ status, headers }: HubAnswer): boolean {
   return REDIRECTS.includes(status) && headers['x-linked-etag'] !== undefined;
 }
 
-function redirected(from: URL, location: string | undefined): URL {
+/** Where a redirect leads: never from an encrypted address to one that is not, and never off the web. */
+export function redirected(from: URL, location: string | undefined): URL {
   if (location === undefined || !URL.canParse(location, from.href)) {
     throw new DownloadError(`${from.origin} redirects to no address`);
   }

@@ -8,6 +8,7 @@ import type { ChildResult } from './child';
 import { CLI } from './cli';
 import { filesOf, HubServer } from './hub-server';
 import { fixture, temporaryFolder } from './models';
+import { PYTHON } from './python-package';
 
 /** Of the fixture `bert`, which every test of the hub may add. */
 export const BERT_FILES = [
@@ -98,6 +99,16 @@ export function hubEnvironment(hub: HubServer, cacheFolder: string): Record<stri
 /** Starts `node args`; the hub, which is in this process, goes on. */
 export function startNode(args: readonly string[], env: Record<string, string>): ChildProcess {
   return spawn(process.execPath, [...args], { env: { ...process.env, ...env }, timeout: 60_000 });
+}
+
+const AT_TERMINAL = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
+
+/** Starts `crossrank args` at a terminal of its own: what it reads is typed, and what it prints comes on `stdout`. */
+export function startAtTerminal(args: readonly string[], env: Record<string, string>): ChildProcess {
+  return spawn(PYTHON, ['-c', AT_TERMINAL, process.execPath, CLI, ...args], {
+    env: { ...process.env, ...env },
+    timeout: 60_000,
+  });
 }
 
 /** Runs `crossrank args`. */
