@@ -228,13 +228,15 @@ test('progress tells the bytes of all files, and ends with all of them', async (
   seen.slice(1).forEach(({ bytes }, i) => expect(bytes).toBeGreaterThanOrEqual(seen[i]?.bytes as number));
 });
 
-test('what a progress function throws ends the download, and is what it rejects with', async () => {
-  const reason = new Error('broken bar');
-  const onProgress = () => {
-    throw reason;
-  };
-  await expect(quickFetch(hub(), cache, { onProgress })).rejects.toBe(reason);
-});
+test.each([new Error('broken bar'), 'a string', null])(
+  'what a progress function throws, %p, is what the download rejects with',
+  async (reason) => {
+    const onProgress = () => {
+      throw reason;
+    };
+    await expect(quickFetch(hub(), cache, { onProgress })).rejects.toBe(reason);
+  },
+);
 
 test('two downloads in one process fetch a file once', async () => {
   const [one, other] = await Promise.all([quickFetch(hub(), cache), quickFetch(hub(), cache)]);

@@ -381,6 +381,19 @@ describe('a cache that was tampered with', () => {
     expect(readFileSync(target, 'utf8')).toBe('precious');
   });
 
+  test('with a folder in the place of a lock or a file is said to be so', async () => {
+    hub().add('acme/bert', bertFiles());
+    const folder = await quickResolve();
+    const hash = readlinkSync(join(folder, 'config.json')).split('/').at(-1) as string;
+    rmSync(join(folder, 'config.json'));
+    mkdirSync(join(folder, 'config.json'));
+    expect((await downloadError(quickResolve())).message).toMatch(/the cache .* cannot be used: E\w+/);
+    rmSync(join(folder, 'config.json'), { recursive: true });
+    mkdirSync(join(cache, '.locks/models--acme--bert', `${hash}.lock`));
+    const { code, message } = await downloadError(quickResolve());
+    expect([code, message]).toEqual(['ERR_DOWNLOAD', expect.stringMatching(/\.lock cannot be locked: /)]);
+  });
+
   test('may share blobs between models, as newer huggingface_hub does', async () => {
     hub().add('acme/bert', bertFiles());
     const folder = await quickResolve();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { syncFolderOf } from '../files/sync-folder';
 import type { CachedRepository } from './cache';
 import { ContentHash } from './content-hash';
-import { DownloadError, unreachable } from './failures';
+import { DownloadError, fileSystemError, unreachable } from './failures';
 import { type HubAnswer, type HubClient, Later, laterOf, MAX_TRIES } from './hub-client';
 import { locked } from './lock';
 import type { StoredFile } from './repo-info';
@@ -222,18 +222,16 @@ async function writeAll(handle: FileHandle, part: Buffer, position: number): Pro
   }
 }
 
+/** Of a file; sockets have ECONNRESET and EPIPE. */
 const STORAGE_CODES = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO', 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'EMFILE'];
-const OF_NETWORK = ['connect', 'getaddrinfo', 'socket'];
 
 function isOfStorage(error: unknown): boolean {
-  const { code = '', syscall } = error as NodeJS.ErrnoException;
-  return STORAGE_CODES.includes(code) && syscall !== undefined && !OF_NETWORK.includes(syscall);
+  return STORAGE_CODES.includes(fileSystemError(error)?.code ?? '');
 }
 
 /** What was thrown, with how much room is needed where a disk has none. */
 async function storageFailure(error: unknown, file: Download): Promise<unknown> {
-  const { code = '', syscall } = error as NodeJS.ErrnoException;
-  if (syscall === undefined || !['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) return error;
+  if (!['ENOSPC', 'EDQUOT', 'EFBIG'].includes(fileSystemError(error)?.code ?? '')) return error;
   return noSpace(file.repository.cacheFolder, file.bytes - (await bytesHere(file)), undefined);
 }
 

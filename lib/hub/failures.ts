@@ -80,6 +80,15 @@ export function unreachable(address: string, reason: string, tries: number, caus
   );
 }
 
+/** What was thrown, where the file system did; errors of the network have other calls. */
+export function fileSystemError(error: unknown): NodeJS.ErrnoException | undefined {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  const isSystem = typeof code === 'string' && typeof syscall === 'string';
+  return isSystem && !OF_NETWORK.includes(syscall) ? (error as NodeJS.ErrnoException) : undefined;
+}
+
+const OF_NETWORK = ['connect', 'getaddrinfo', 'socket', 'bind'];
+
 function what(repository: string, file: string | undefined): string {
   return file === undefined ? repository : `${file} of ${repository}`;
 }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { CrossrankError } from '../errors';
 import { CachedRepository } from './cache';
 import { bytesHere, type Download, downloadFile, isWhole, requireSpace } from './download';
-import { DownloadError } from './failures';
+import { DownloadError, fileSystemError } from './failures';
 import { HubClient } from './hub-client';
 import type { DownloadProgress } from './options';
 import type { RepoInfo } from './repo-info';
@@ -161,9 +160,9 @@ class Fetch {
 
 /** An error of the file system as one of ours; all else as it is. */
 function inWords(error: unknown, cacheFolder: string): unknown {
-  const { syscall, message } = error as NodeJS.ErrnoException;
-  if (error instanceof CrossrankError || typeof syscall !== 'string') return error;
-  return new DownloadError(`the cache ${cacheFolder} cannot be used: ${message}`, { cause: error });
+  const failure = fileSystemError(error);
+  if (failure === undefined) return error;
+  return new DownloadError(`the cache ${cacheFolder} cannot be used: ${failure.message}`, { cause: error });
 }
 
 function sum(values: readonly number[]): number {
