@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { type EmbeddingConfig, readEmbeddingConfig } from './embedding/model-config';
 import { modelName } from './embedding/model-name';
 import {
@@ -9,6 +8,7 @@ import {
 } from './embedding/options';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { resolveModel } from './hub/resolve';
 import { describe, type EmbedderInfo } from './info';
 import { type EmbedResponse, timingsOf } from './response';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
@@ -40,18 +40,20 @@ export class Embedder implements TextEmbedder {
   /**
    * Loads an embedding model: an encoder, and how its states are pooled.
    *
-   * @param model - Path of a Hugging Face model folder, as {@link Reranker.load} takes; `modules.json` and what else
+   * @param model - Path of a Hugging Face model folder, or a model of the hub, as {@link Reranker.load} takes; `modules.json` and what else
    * sentence-transformers saves is read where it is there. An exported graph has the output `last_hidden_state` or
    * `sentence_embedding`. Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_DOWNLOAD`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`; with
+   * the reason of `hub.signal` when that is aborted
    */
   static async load(model?: string, options: EmbedderLoadOptions = {}): Promise<Embedder> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
-      throw invalidArgument('model', 'the path of a model folder', model);
+      throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkEmbedderLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : resolve(model);
+    const folder =
+      model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : await resolveModel(model, options.hub);
     return traceLoad(folder, () => Embedder.#load(folder, options));
   }
 

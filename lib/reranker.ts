@@ -1,9 +1,9 @@
-import { resolve } from 'node:path';
 import { isCallOver } from './call';
 import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { resolveModel } from './hub/resolve';
 import { describe, type RerankerInfo } from './info';
 import { nativeWindows } from './long-documents';
 import type { NativeOutcome } from './native/binding';
@@ -51,16 +51,20 @@ export class Reranker {
    * Loads a model.
    *
    * @param model - Path of a Hugging Face model folder: `tokenizer.json`, and `config.json` with `model.safetensors`
-   * (or shards with an index), or an exported `model.onnx`. Without it the embedded default model is loaded.
+   * (or shards with an index), or an exported `model.onnx`. Where there is no such folder, a model of the hub,
+   * `ORGANISATION/NAME` or `ORGANISATION/NAME@REVISION`: it is downloaded where it is not in the Hugging Face cache.
+   * Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_DOWNLOAD`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`; with
+   * the reason of `hub.signal` when that is aborted
    */
   static async load(model?: string, options: LoadOptions = {}): Promise<Reranker> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
-      throw invalidArgument('model', 'the path of a model folder', model);
+      throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_RERANKER) : resolve(model);
+    const folder =
+      model === undefined ? embeddedModel(DEFAULT_RERANKER) : await resolveModel(model, options.hub);
     return traceLoad(folder, () => Reranker.#load(folder, options));
   }
 

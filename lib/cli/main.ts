@@ -25,6 +25,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'measures a search before and after reranking',
     load: () => import('./eval.js'),
   },
+  pull: {
+    summary: 'downloads a model of the hub',
+    load: () => import('./pull.js'),
+  },
+  models: {
+    summary: 'the models on this machine, and whether this version runs them',
+    load: () => import('./models.js'),
+  },
+  rm: {
+    summary: 'removes a model from the Hugging Face cache',
+    load: () => import('./rm.js'),
+  },
 };
 
 /** Resolves to the exit code. */

@@ -12,6 +12,8 @@ export interface NativeBinding {
   /** Ends the native work of this thread, or of the whole process, for good and waits for it. */
   stopWork(ofProcess: boolean): void;
   cpuFeatures(): string;
+  /** Throws what a load of this config.json would, whatever its weights are; an exported graph needs none. */
+  checkConfig(json: string, embeds: boolean): void;
   load(options: NativeLoadOptions): Promise<NativeEngine>;
   Request: new (
     engine: NativeEngine,
