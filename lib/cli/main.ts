@@ -13,6 +13,10 @@ interface Entry {
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  rerank: {
+    summary: 'puts documents into order for a query, for many, or for all of a TREC run',
+    load: () => import('./rerank.js'),
+  },
   verify: {
     summary: 'whether precisions keep the scores and rankings of fp32',
     load: () => import('./verify.js'),
@@ -80,7 +84,7 @@ function packageVersion(): string {
 
 // A reader that has seen enough, such as head, is no failure: the rest is not printed, files are still written.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
 });
 
 main(process.argv.slice(2)).then(
