@@ -17,6 +17,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'puts documents into order for a query, for many, or for all of a TREC run',
     load: () => import('./rerank.js'),
   },
+  embed: {
+    summary: 'turns texts into vectors',
+    load: () => import('./embed.js'),
+  },
   verify: {
     summary: 'whether precisions keep the scores and rankings of fp32',
     load: () => import('./verify.js'),

@@ -1,8 +1,8 @@
 import { CrossrankError } from '../../errors';
 import type { Reranker } from '../../reranker';
 import { readTexts, type TextFormat, type TextRecord } from '../input/texts';
+import { oneLine, shorten } from '../one-line';
 import type { Output } from '../output';
-import { oneLine, shorten } from '../shorten';
 import { type RerankTask, resultRecord } from './records';
 
 export interface OneQueryTask extends RerankTask {
