@@ -21,6 +21,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'turns texts into vectors',
     load: () => import('./embed.js'),
   },
+  search: {
+    summary: 'indexes documents, finds them and reranks what was found',
+    load: () => import('./search.js'),
+  },
   verify: {
     summary: 'whether precisions keep the scores and rankings of fp32',
     load: () => import('./verify.js'),
