@@ -28,13 +28,11 @@ export async function openIndex(path: string, { space }: Embedder, make: boolean
   const store = await MemoryStore.open({ space, path });
   try {
     const keywordsPath = `${path}.keywords`;
+    const keywords = await openKeywords(keywordsPath, store);
     return {
-      store,
-      keywords: await openKeywords(keywordsPath, store),
+      ...{ store, keywords },
       outdateKeywords: () => rm(keywordsPath, { force: true }),
-      async saveKeywords() {
-        await this.keywords.save(keywordsPath);
-      },
+      saveKeywords: () => keywords.save(keywordsPath),
     };
   } catch (error) {
     await store.close();
