@@ -33,6 +33,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'measures what is fastest here, and writes the profile that load picks up',
     load: () => import('./tune.js'),
   },
+  bench: {
+    summary: 'how fast a model is on this machine',
+    load: () => import('./bench.js'),
+  },
   eval: {
     summary: 'measures a search before and after reranking',
     load: () => import('./eval.js'),

@@ -1,6 +1,6 @@
 import { Embedder } from '../embedder';
 import { messageOf } from '../errors';
-import { linesOf } from '../files/lines';
+import { checkReadable, linesOf } from '../files/lines';
 import { PRECISIONS, type Precision } from '../options';
 import { Reranker } from '../reranker';
 import { parseFilter } from '../search/filter';
@@ -171,6 +171,8 @@ async function work(
   signal: AbortSignal,
   onStored: (documents: number) => void,
 ): Promise<void> {
+  // Before an index is made for what is not there.
+  if (task.documents !== undefined && task.documents !== '-') await checkReadable(task.documents);
   await using embedder = await Embedder.load(task.embedder, {
     precision: task.precision,
     ...UNBOUNDED_QUEUE,
@@ -194,6 +196,10 @@ async function work(
   } finally {
     await files.store.close();
   }
+}
+
+function describeIndexing({ documents, embedded, unchanged }: IndexProgress): string {
+  return `${documents} documents: ${embedded} embedded and stored, ${unchanged} were there already`;
 }
 
 async function addDocuments(

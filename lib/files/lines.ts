@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { CrossrankError } from '../errors';
 
 /** A line that is longer is none of these formats; the longest string of V8 is not much longer. */
@@ -105,6 +106,18 @@ export async function eachLine(path: string, visit: (text: string, number: numbe
 export async function* readChunks(path: string): AsyncGenerator<Buffer> {
   try {
     yield* createReadStream(path, { highWaterMark: READ_BYTES });
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** @throws {@link CrossrankError} with `ERR_DATASET_INVALID`, as {@link readChunks} would */
+export async function checkReadable(path: string): Promise<void> {
+  try {
+    const handle = await open(path);
+    const isFolder = (await handle.stat()).isDirectory();
+    await handle.close();
+    if (isFolder) throw Object.assign(new Error(), { code: 'EISDIR' });
   } catch (cause) {
     throw unreadable(path, cause);
   }
