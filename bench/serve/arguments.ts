@@ -1,5 +1,5 @@
-import { readChoices, readInteger, readValues } from '../../lib/cli/command-line';
-import { readSeconds, readSubject, type SubjectOptions, withJsonValue } from '../arguments';
+import { readChoices, readInteger, readSeconds, readValues } from '../../lib/cli/command-line';
+import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
 import { SHAPE_NAMES } from '../shapes';
 
 export const PARTS = ['throughput', 'small', 'held'] as const;
@@ -62,9 +62,9 @@ export function parseServeArguments(args: readonly string[]): ServeBenchOptions 
     precision: values.precision,
     only: values.only === undefined ? PARTS : readChoices('only', values.only, PARTS),
     rounds: readInteger('rounds', values.rounds ?? '7', 1000),
-    seconds: readSeconds(values.seconds ?? '3'),
+    seconds: readSeconds('seconds', values.seconds ?? '3'),
     connections: readInteger('connections', values.connections ?? '200', 10_000),
-    holdSeconds: readSeconds(values.hold ?? '60', 'hold'),
+    holdSeconds: readSeconds('hold', values.hold ?? '60'),
     json: values.json,
   };
 }

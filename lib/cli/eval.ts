@@ -14,8 +14,8 @@ import {
 import { PRECISIONS, type Precision } from '../options';
 import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
-import { describeEvaluation } from './eval-report';
-import { openFirstStage } from './first-stages';
+import { openFirstStage } from './eval/first-stages';
+import { describeEvaluation } from './eval/report';
 import { INTERRUPTED, untilInterrupted } from './interrupt';
 import { modelFolder } from './model-folder';
 import { Progress } from './progress';

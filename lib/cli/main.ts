@@ -13,6 +13,18 @@ interface Entry {
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  rerank: {
+    summary: 'puts documents into order for a query, for many, or for all of a TREC run',
+    load: () => import('./rerank.js'),
+  },
+  embed: {
+    summary: 'turns texts into vectors',
+    load: () => import('./embed.js'),
+  },
+  search: {
+    summary: 'indexes documents, finds them and reranks what was found',
+    load: () => import('./search.js'),
+  },
   verify: {
     summary: 'whether precisions keep the scores and rankings of fp32',
     load: () => import('./verify.js'),
@@ -20,6 +32,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   tune: {
     summary: 'measures what is fastest here, and writes the profile that load picks up',
     load: () => import('./tune.js'),
+  },
+  bench: {
+    summary: 'how fast a model is on this machine',
+    load: () => import('./bench.js'),
   },
   eval: {
     summary: 'measures a search before and after reranking',
@@ -92,7 +108,7 @@ function packageVersion(): string {
 
 // A reader that has seen enough, such as head, is no failure: the rest is not printed, files are still written.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
 });
 
 main(process.argv.slice(2)).then(

@@ -7,7 +7,7 @@ import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../pre
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
 import { Reranker } from '../reranker';
 import { usableProcessors } from '../threads';
-import { chooseAuto, chooseSetting, isSame } from './choose';
+import { makeWorkload, type Workload } from './bench/workload';
 import {
   type Range,
   readChoices,
@@ -17,11 +17,11 @@ import {
   readRange,
   readValues,
 } from './command-line';
-import { type Combination, type Measured, measureAll, pairsPerSecond, VISIT_MS } from './measure';
 import { modelFolder } from './model-folder';
 import { Progress } from './progress';
 import { formatTable } from './table';
-import { makeWorkload, type Workload } from './workload';
+import { chooseAuto, chooseSetting, isSame } from './tune/choose';
+import { type Combination, type Measured, measureAll, pairsPerSecond, VISIT_MS } from './tune/measure';
 
 const OPTIONS = {
   length: { type: 'string' },

@@ -1,14 +1,11 @@
-import { PASSAGES, QUERIES } from '../precision/pairs';
-import type { Reranker } from '../reranker';
-import type { Range } from './command-line';
+import { PASSAGES, QUERIES } from '../../precision/pairs';
+import type { Reranker } from '../../reranker';
+import type { Range } from '../command-line';
+import type { TextSet } from './load';
 import { countTokens } from './token-counts';
 
-/** What is measured: a query, its documents, and the options they are ranked with. */
-export interface Workload {
-  query: string;
-  documents: string[];
-  maxLength: number;
-}
+/** What is measured. */
+export type Workload = Required<TextSet>;
 
 const QUERY = QUERIES[1] as string;
 /** Room for the query and special tokens. */

@@ -1,5 +1,5 @@
-import type { RunningPrecision } from '../precision/scorer';
-import type { Setting } from '../profile';
+import type { RunningPrecision } from '../../precision/scorer';
+import type { Setting } from '../../profile';
 import type { Combination, Measured } from './measure';
 
 /** Two medians that are closer than this share count as equal. */

@@ -1,11 +1,11 @@
-import { Embedder } from '../embedder';
-import type { Dataset } from '../evaluation/dataset';
-import { readRun } from '../evaluation/files';
-import { type FirstStage, stageOfRun } from '../evaluation/first-stage';
-import { stageOfSearch } from '../evaluation/search-stage';
-import { KeywordIndex } from '../search/keyword-index';
-import { MemoryStore } from '../search/memory-store';
-import type { StoredDocument } from '../search/types';
+import { Embedder } from '../../embedder';
+import type { Dataset } from '../../evaluation/dataset';
+import { readRun } from '../../evaluation/files';
+import { type FirstStage, stageOfRun } from '../../evaluation/first-stage';
+import { stageOfSearch } from '../../evaluation/search-stage';
+import { KeywordIndex } from '../../search/keyword-index';
+import { MemoryStore } from '../../search/memory-store';
+import type { StoredDocument } from '../../search/types';
 
 /** First stages that are built from the corpus. */
 const BUILT = ['bm25', 'dense', 'hybrid'];

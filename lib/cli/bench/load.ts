@@ -1,6 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Reranker } from '../lib';
-import type { TextSet } from './texts';
+import type { Reranker } from '../../reranker';
+
+/** A query and its documents. */
+export interface TextSet {
+  query: string;
+  documents: string[];
+  /** @defaultValue that of `rerank` */
+  maxLength?: number;
+}
 
 /** Times of each request in milliseconds, in the order in which they ended. */
 export interface RequestTimes {
@@ -35,6 +42,8 @@ export interface LoadPlan {
   seconds?: number;
   /** No more requests than this start. @defaultValue no limit */
   requests?: number;
+  /** Ends it: the call rejects with its reason. */
+  signal?: AbortSignal;
 }
 
 const TOP_K = 10;
@@ -53,16 +62,18 @@ export async function runLoad(
   const watch = watchEventLoop();
   const processorStart = process.cpuUsage();
   const started = performance.now();
-  const { seconds = Number.POSITIVE_INFINITY, requests = Number.POSITIVE_INFINITY } = plan;
+  const { seconds = Number.POSITIVE_INFINITY, requests = Number.POSITIVE_INFINITY, signal } = plan;
   const share = () => Math.max(begun / requests, (performance.now() - started) / (seconds * 1000));
 
   const client = async () => {
     do {
-      const { query, documents } = sets[begun++ % sets.length] as TextSet;
+      const { query, documents, maxLength } = sets[begun++ % sets.length] as TextSet;
       const { usage, timings } = await reranker.rerank(query, documents, {
         topK: TOP_K,
         returnDocuments: false,
         cache: false,
+        ...(maxLength === undefined ? {} : { maxLength }),
+        ...(signal === undefined ? {} : { signal }),
       });
       result.requests++;
       result.pairs += usage.pairs;

@@ -1,7 +1,7 @@
-import type { Estimate } from '../evaluation/bootstrap';
-import type { Dataset } from '../evaluation/dataset';
-import type { EvaluationReport, MetricReport } from '../evaluation/report';
-import { formatTable } from './table';
+import type { Estimate } from '../../evaluation/bootstrap';
+import type { Dataset } from '../../evaluation/dataset';
+import type { EvaluationReport, MetricReport } from '../../evaluation/report';
+import { formatTable } from '../table';
 
 /** Of the queries that changed most, so many on either side. */
 const SHOWN_QUERIES = 3;
