@@ -8,6 +8,7 @@ import {
 } from './embedding/options';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { loadedName } from './hub/model-id';
 import { resolveModel } from './hub/resolve';
 import { describe, type EmbedderInfo } from './info';
 import { type EmbedResponse, timingsOf } from './response';
@@ -52,9 +53,8 @@ export class Embedder implements TextEmbedder {
       throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkEmbedderLoadOptions(options);
-    const folder =
-      model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : await resolveModel(model, options.hub);
-    return traceLoad(folder, () => Embedder.#load(folder, options));
+    const name = model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : loadedName(model);
+    return traceLoad(name, async () => Embedder.#load(await resolveModel(name, options.hub), options));
   }
 
   static async #load(folder: string, options: EmbedderLoadOptions): Promise<Embedder> {

@@ -30,6 +30,7 @@ export type { EvaluateOptions, EvaluationProgress } from './evaluation/options';
 export type { DepthReport, EvaluationReport, MetricReport, QueryReport } from './evaluation/report';
 export { type SearchSources, stageOfSearch } from './evaluation/search-stage';
 export type { Qrels, Run, ScoredDocument } from './evaluation/types';
+export type { DownloadProgress, HubOptions } from './hub/options';
 export type { EmbedderInfo, EngineInfo, RerankerInfo } from './info';
 export type { LongDocuments, WindowOptions } from './long-documents';
 export type {

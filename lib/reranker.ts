@@ -3,6 +3,7 @@ import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { loadedName } from './hub/model-id';
 import { resolveModel } from './hub/resolve';
 import { describe, type RerankerInfo } from './info';
 import { nativeWindows } from './long-documents';
@@ -63,9 +64,8 @@ export class Reranker {
       throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkLoadOptions(options);
-    const folder =
-      model === undefined ? embeddedModel(DEFAULT_RERANKER) : await resolveModel(model, options.hub);
-    return traceLoad(folder, () => Reranker.#load(folder, options));
+    const name = model === undefined ? embeddedModel(DEFAULT_RERANKER) : loadedName(model);
+    return traceLoad(name, async () => Reranker.#load(await resolveModel(name, options.hub), options));
   }
 
   static async #load(folder: string, options: LoadOptions): Promise<Reranker> {

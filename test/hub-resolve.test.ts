@@ -1,3 +1,4 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import {
   existsSync,
   mkdirSync,
@@ -64,6 +65,29 @@ test('a reranker from the hub scores as one from its folder', async () => {
   expect((await downloaded.rerank(QUERY, DOCUMENTS)).results).toEqual(
     (await local.rerank(QUERY, DOCUMENTS)).results,
   );
+});
+
+test('hub.signal ends a load with its reason', async () => {
+  hub().add('acme/bert', bertFiles());
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const load = { hub: options({ signal: controller.signal, onProgress: () => controller.abort(reason) }) };
+  await expect(Reranker.load('acme/bert', load)).rejects.toBe(reason);
+  await expect(Embedder.load('acme/bert', load)).rejects.toBe(reason);
+});
+
+test('a trace of a load has the name of the model, and its download in it', async () => {
+  hub().add('acme/bert', bertFiles());
+  const heard: string[] = [];
+  const channel = tracingChannel<string, { model: string }>('crossrank:load');
+  const note = (event: string) => (trace: { model: string }) => {
+    heard.push(`${event} ${trace.model} after ${hub().requests.length > 0 ? 'requests' : 'none'}`);
+  };
+  const subscribers = { start: note('start'), asyncEnd: note('asyncEnd') };
+  channel.subscribe(subscribers as Parameters<typeof channel.subscribe>[0]);
+  await (await Reranker.load('acme/bert', { hub: options() })).dispose();
+  channel.unsubscribe(subscribers as Parameters<typeof channel.unsubscribe>[0]);
+  expect(heard).toEqual(['start acme/bert after none', 'asyncEnd acme/bert after requests']);
 });
 
 test('an embedder from the hub has the modules, prompts and name of its repository', async () => {

@@ -56,6 +56,12 @@ export function isCommit(text: string): boolean {
   return COMMIT.test(text);
 }
 
+/** What traces of a load call a model before it is found: the path of a folder, or the name of a model of the hub. */
+export function loadedName(model: string): string {
+  const folder = resolve(model);
+  return existsSync(folder) || parseModelId(model) === undefined ? folder : model;
+}
+
 /**
  * What a caller named: the folder, where there is one of that path, as transformers does; else a model of the hub.
  * @throws {@link CrossrankError} with `ERR_MODEL_NOT_FOUND` where it is neither

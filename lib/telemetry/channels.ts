@@ -16,6 +16,7 @@ export interface CallTrace {
 
 /** What a subscriber of `tracing:crossrank:load:*` gets. */
 export interface LoadTrace {
+  /** Folder of the model; of one of the hub its name, as it was given: its download is a part of the load. */
   model: string;
   /** Once the model is loaded: the `Reranker` or `Embedder`. */
   result?: unknown;
