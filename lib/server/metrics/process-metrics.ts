@@ -15,6 +15,8 @@ export function processMetrics(): Registry {
 function collect(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  // prom-client leaves it out where several processes are added up; the newest start shows that one began anew.
+  Object.assign(registry.getSingleMetric('process_start_time_seconds') ?? {}, { aggregator: 'max' });
   eventLoopDelay(registry);
   return registry;
 }

@@ -1,5 +1,9 @@
 import { Histogram, type Registry } from 'prom-client';
 
+const NAME = 'crossrank_scores';
+const HELP =
+  "Pairs that the model ran, by the sigmoid of their logit; the sum is an estimate from the bins' middles";
+
 type Parts = Awaited<ReturnType<Histogram<'model'>['get']>>;
 
 /**
@@ -12,8 +16,8 @@ export class ScoreHistogram extends Histogram<'model'> {
 
   constructor(registry: Registry) {
     super({
-      name: 'crossrank_scores',
-      help: "Pairs that the model ran, by the sigmoid of their logit; the sum is an estimate from the bins' middles",
+      name: NAME,
+      help: HELP,
       labelNames: ['model'],
       buckets: [],
       registers: [registry],
@@ -26,8 +30,9 @@ export class ScoreHistogram extends Histogram<'model'> {
   }
 
   override async get(): Promise<Parts> {
-    const parts = await super.get();
-    return { ...parts, values: [...this.#bins].flatMap(([model, bins]) => samplesOf(model, bins)) };
+    const values = [...this.#bins].flatMap(([model, bins]) => samplesOf(model, bins));
+    // The types have an enum for `type`, which is a string in all of prom-client.
+    return { name: NAME, help: HELP, type: 'histogram', aggregator: 'sum', values } as unknown as Parts;
   }
 
   /** What prom-client calls for the text where a metric has it; its types leave it out. */
@@ -53,5 +58,5 @@ function samplesOf(model: string, bins: readonly number[]): Parts['values'] {
 }
 
 function sample(part: string, labels: { model: string; le?: number | string }, value: number) {
-  return { metricName: `crossrank_scores_${part}`, labels, value, exemplar: null };
+  return { metricName: `${NAME}_${part}`, labels, value, exemplar: null };
 }

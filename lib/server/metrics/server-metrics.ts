@@ -30,6 +30,12 @@ export class ServerMetrics {
       registers: [this.#registry],
     });
     build.set({ version, node: process.versions.node, platform: `${process.platform}-${process.arch}` }, 1);
+    const processes = new Gauge({
+      name: 'crossrank_processes',
+      help: 'Processes that answer requests; more than 1 with --workers',
+      registers: [this.#registry],
+    });
+    processes.set(1);
     processMetrics();
   }
 
