@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Embedder, Reranker } from '../lib';
 import { GrowingCounts } from '../lib/server/metrics/growing-counts';
 import { ServerMetrics } from '../lib/server/metrics/server-metrics';
@@ -75,5 +78,28 @@ describe('metrics of engines', () => {
     expect(text).not.toContain('crossrank_latency_p50_seconds{stage="total",model="other"}');
     expect(sampleValue(text, 'te_queue_size')).toBe(0);
     metrics.close();
+  });
+});
+
+describe('metrics of several workers', () => {
+  test('add up, whichever is asked, and do not fall when one ends', async () => {
+    const program = join(__dirname, 'support', 'metrics-cluster.js');
+    const { stdout } = await promisify(execFile)(process.execPath, [program], {
+      maxBuffer: 16 * 1024 * 1024,
+    });
+    const { first, afterLoss, afterFresh } = JSON.parse(stdout);
+    const requests = (text: string) => sampleValue(text, 'crossrank_requests_total', { api: 'jina' });
+    expect(first.map(requests)).toEqual([6, 6, 6]);
+    for (const text of first) {
+      expect(sampleValue(text, 'crossrank_processes')).toBe(3);
+      expect(sampleValue(text, 'crossrank_build_info')).toBe(1);
+      expect(sampleValue(text, 'te_request_duration_count')).toBe(6);
+      expect(sampleValue(text, 'process_start_time_seconds')).toBeLessThan(Date.now() / 1000 + 1);
+    }
+    expect(requests(afterLoss)).toBe(6);
+    expect(sampleValue(afterLoss, 'crossrank_processes')).toBe(2);
+    expect(sampleValue(afterLoss, 'crossrank_requests_in_flight')).toBe(0);
+    expect(requests(afterFresh)).toBe(16);
+    expect(sampleValue(afterFresh, 'crossrank_processes')).toBe(3);
   });
 });
