@@ -89,7 +89,11 @@ export class ClusterMetrics {
       if (message.round === this.#round?.number) this.#arrived(worker.id);
     } else if (message.crossrank === 'metrics-all?') {
       const { id } = message;
-      void this.text().then((text) => send(worker.process, { crossrank: 'metrics-all', id, text }));
+      // A worker that gets no answer tells its own.
+      this.text().then(
+        (text) => send(worker.process, { crossrank: 'metrics-all', id, text }),
+        () => undefined,
+      );
     }
   };
 
