@@ -43,8 +43,8 @@ describe('the line of a request', () => {
       queueMs: 2,
       computeMs: 30,
       scores: { count: 3, min: 0.1, max: 0.9, mean: 0.4 },
-      traceId: 'a1',
-      spanId: 'b2',
+      trace_id: 'a1',
+      span_id: 'b2',
     });
   });
 

@@ -4,9 +4,14 @@ import { promisify } from 'node:util';
 import { Embedder, Reranker } from '../lib';
 import { GrowingCounts } from '../lib/server/metrics/growing-counts';
 import { ServerMetrics } from '../lib/server/metrics/server-metrics';
+import type { Served } from '../lib/server/served';
 import { fixedPool, served } from './support/fixed-pool';
-import { sampleValue } from './support/metrics';
+import { type Family, parseMetrics, sampleValue } from './support/metrics';
 import { fixture } from './support/models';
+
+const parser = parseMetrics('');
+if ('reason' in parser) console.warn(`the parser of Prometheus is not tested: ${parser.reason}`);
+const testParsed = 'reason' in parser ? test.skip : test;
 
 const QUERY = 'which planet is red';
 const DOCUMENTS = ['Mars looks red.', 'Venus is bright.', 'Jupiter is large.'];
@@ -78,6 +83,83 @@ describe('metrics of engines', () => {
     expect(text).not.toContain('crossrank_latency_p50_seconds{stage="total",model="other"}');
     expect(sampleValue(text, 'te_queue_size')).toBe(0);
     metrics.close();
+  });
+});
+
+describe('metrics of requests', () => {
+  const metrics = new ServerMetrics(fixedPool({}), '1.2.3');
+  const end = (of: Partial<Served>, status = 200) => {
+    metrics.started();
+    metrics.ended({ served: served(of), status, durationMs: 50 });
+  };
+
+  afterAll(() => metrics.close());
+
+  test('count by API, route, model and status, and in the words of text-embeddings-inference', async () => {
+    end({});
+    end({ cached: 1 });
+    end({ operation: 'embed', api: 'openai', path: '/v1/embeddings', model: 'e5', items: 1, tokens: 7 });
+    end({ failure: 'queue-full' }, 429);
+    end({ failure: 'invalid', operation: undefined, model: undefined }, 422);
+    end(
+      { failure: 'not-found', api: undefined, path: undefined, operation: undefined, model: undefined },
+      404,
+    );
+    end({ disconnected: true }, 499);
+    metrics.started();
+    const text = await metrics.text();
+    const value = (name: string, labels = {}) => sampleValue(text, name, labels);
+    const rank = { api: 'jina', route: '/v1/rerank', model: 'mini' };
+    expect(value('crossrank_requests_total', { ...rank, status: '200' })).toBe(2);
+    expect(value('crossrank_requests_total', { ...rank, status: '429' })).toBe(1);
+    expect(value('crossrank_requests_total', { ...rank, status: '499' })).toBe(1);
+    expect(
+      value('crossrank_requests_total', { route: 'other', api: 'none', model: 'none', status: '404' }),
+    ).toBe(1);
+    expect(value('crossrank_request_failures_total', { api: 'jina', kind: 'queue-full' })).toBe(1);
+    expect(value('crossrank_requests_disconnected_total', { api: 'jina' })).toBe(1);
+    expect(value('crossrank_requests_in_flight')).toBe(1);
+    expect(value('crossrank_request_duration_seconds_count', { operation: 'rank', model: 'mini' })).toBe(2);
+    expect(value('crossrank_request_tokens_total', { operation: 'rank', model: 'mini' })).toBe(80);
+    expect(value('crossrank_stage_duration_seconds_sum', { stage: 'compute', model: 'mini' })).toBeCloseTo(
+      0.06,
+    );
+    expect(value('te_request_count', { method: 'batch' })).toBe(4);
+    expect(value('te_request_count', { method: 'single' })).toBe(1);
+    expect(value('te_request_success', { method: 'batch' })).toBe(2);
+    expect(value('te_request_failure', { err: 'overloaded' })).toBe(1);
+    expect(value('te_request_failure', { err: 'validation' })).toBe(1);
+    expect(value('te_predict_count')).toBe(12);
+    expect(value('te_predict_success')).toBe(6);
+    expect(value('te_embed_success')).toBe(1);
+    expect(value('te_request_duration_count')).toBe(3);
+    expect(value('te_request_queue_duration_sum')).toBeCloseTo(0.006);
+  });
+
+  testParsed('are read by the parser of Prometheus, with the types they should have', async () => {
+    const families = parseMetrics(await metrics.text()) as Family[];
+    const types = Object.fromEntries(families.map(({ name, type }) => [name, type]));
+    expect(types).toMatchObject({
+      // The parser takes `_total` away.
+      crossrank_requests: 'counter',
+      crossrank_request_duration_seconds: 'histogram',
+      crossrank_scores: 'histogram',
+      crossrank_queue_tokens: 'gauge',
+      te_request_count: 'counter',
+      te_request_duration: 'histogram',
+      te_queue_size: 'gauge',
+      process_cpu_seconds: 'counter',
+    });
+    for (const { name, type, help, samples } of families) {
+      expect({ name, type, help: help.length > 0 }).toEqual({
+        name,
+        type: expect.not.stringMatching(/unknown|untyped/),
+        help: true,
+      });
+      if (type === 'counter') for (const { value } of samples) expect(value).toBeGreaterThanOrEqual(0);
+    }
+    const sizes = new Set(families.map(({ name }) => name));
+    expect(sizes.size).toBe(families.length);
   });
 });
 

@@ -70,7 +70,7 @@ function levelOf({ served: { failure, api } }: RequestEnd): 'debug' | 'info' | '
   return api === undefined || api === 'page' ? 'debug' : 'info';
 }
 
-/** Fields that are undefined are left out of the line. */
+/** Fields that are undefined are left out of the line. `trace_id` and `span_id` are OpenTelemetry's names for a log. */
 function recordOf({ served, status, durationMs, error }: RequestEnd, context: LogContext) {
   const { method, traceId, spanId, call } = context;
   const { timings, failure } = served;
@@ -99,8 +99,8 @@ function recordOf({ served, status, durationMs, error }: RequestEnd, context: Lo
       computeMs: rounded(timings.computeMs),
     }),
     scores: served.scores,
-    traceId,
-    spanId,
+    trace_id: traceId,
+    span_id: spanId,
     texts,
     err: failure === 'internal' ? error : undefined,
   };

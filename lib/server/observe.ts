@@ -90,7 +90,8 @@ function end(
   trace: RequestTrace | undefined,
   { metrics, log, logTexts, know }: ObserveOptions,
 ): void {
-  const { served, error, call } = know(request);
+  const { served: known, error, call } = know(request);
+  const served = { ...known, disconnected: known.disconnected || !reply.raw.writableFinished };
   const status = served.disconnected ? CLIENT_GONE : reply.statusCode;
   const requestEnd = { served, status, durationMs, error };
   metrics.ended(requestEnd);
