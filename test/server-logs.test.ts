@@ -1,6 +1,6 @@
 import { createLog, LOG_LEVELS, type LogLevel, logRequest } from '../lib/server/log';
 import { errorRecord } from '../lib/server/log-error';
-import { textsOf } from '../lib/server/log-texts';
+import { cutBody } from '../lib/server/log-texts';
 import { served } from './support/fixed-pool';
 
 /** A log whose lines are kept. */
@@ -129,31 +129,30 @@ test('headers and keys that something logs by mistake are not shown', () => {
   expect(lines.join('')).toContain('"req":{"method":"POST"}');
 });
 
-describe('texts that were asked for', () => {
-  const AnyCall = { model: undefined, tooLong: 'truncate', scores: 'model', topK: undefined } as const;
-
-  test('are cut and marked, and there are no more than ten', () => {
-    const long = 'x'.repeat(1000);
-    const documents = Array.from({ length: 25 }, (_, i) => `${i} ${long}`);
-    const texts = textsOf({ ...AnyCall, kind: 'rank', query: long, documents });
-    expect(texts.query).toBe(`${'x'.repeat(200)}…[+800]`);
-    expect(texts.documents).toHaveLength(10);
-    expect(texts.documents?.[3]).toBe(`3 ${'x'.repeat(198)}…[+802]`);
-    expect(texts.omitted).toBe(15);
+describe('a body that was asked for', () => {
+  test('has texts cut and marked, and ten of a list', () => {
+    const documents = Array.from({ length: 25 }, (_, i) => `${i} ${'x'.repeat(1000)}`);
+    const cut = cutBody({ query: 'short', documents, top_n: 3 }) as { documents: string[] };
+    expect(cut).toMatchObject({ query: 'short', top_n: 3 });
+    expect(cut.documents).toHaveLength(11);
+    expect(cut.documents[3]).toBe(`3 ${'x'.repeat(198)}…[+802]`);
+    expect(cut.documents[10]).toBe('…[+15]');
   });
 
-  test('are not cut within a character', () => {
-    const texts = textsOf({
-      ...AnyCall,
-      kind: 'embed',
-      role: undefined,
-      normalize: true,
-      texts: [`${'x'.repeat(199)}😀 and more`],
-    });
-    expect(texts.texts).toEqual([`${'x'.repeat(199)}…[+11]`]);
+  test('is not cut within a character', () => {
+    expect(cutBody(`${'x'.repeat(199)}😀 and more`)).toBe(`${'x'.repeat(199)}…[+11]`);
   });
 
-  test('are those of pairs, too, and short ones are whole', () => {
-    expect(textsOf({ ...AnyCall, kind: 'score', pairs: [['a', 'b']] })).toEqual({ pairs: [['a', 'b']] });
+  test('is small whatever was sent: many fields, long names, deep nesting', () => {
+    let deep: unknown = 'end';
+    for (let i = 0; i < 10_000; i++) deep = [deep];
+    const fields = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`${i}${'y'.repeat(500)}`, deep]));
+    const cut = JSON.stringify(cutBody(fields));
+    expect(cut.length).toBeLessThan(5000);
+    expect(cut).toContain('…[+990]');
+  });
+
+  test('shows a field that is called __proto__ as one', () => {
+    expect(JSON.stringify(cutBody(JSON.parse('{"__proto__": {"a": 1}}')))).toBe('{"__proto__":{"a":1}}');
   });
 });

@@ -1,44 +1,35 @@
-import type { Call } from './calls';
-
-/** UTF-16 code units of each text, and texts of each call, that are logged at most. */
+/** Of what is logged of a body: UTF-16 code units of a text, items of an array or fields of an object, and how deep. */
 const MAX_LENGTH = 200;
-const MAX_TEXTS = 10;
+const MAX_ITEMS = 10;
+const MAX_DEPTH = 6;
 
-/** Texts of a call, cut, for a log that was asked for them. */
-export interface LoggedTexts {
-  query?: string;
-  documents?: string[];
-  pairs?: [string, string][];
-  texts?: string[];
-  /** Documents, pairs or texts that are left out. */
-  omitted?: number;
-}
-
-export function textsOf(call: Call): LoggedTexts {
-  switch (call.kind) {
-    case 'rank': {
-      const documents = call.documents.slice(0, MAX_TEXTS).map(cut);
-      return { query: cut(call.query), documents, ...omitted(call.documents) };
-    }
-    case 'score': {
-      const pairs = call.pairs
-        .slice(0, MAX_TEXTS)
-        .map(([query, document]): [string, string] => [cut(query), cut(document)]);
-      return { pairs, ...omitted(call.pairs) };
-    }
-    case 'embed':
-      return { texts: call.texts.slice(0, MAX_TEXTS).map(cut), ...omitted(call.texts) };
+/**
+ * The body of a request for a log that was asked for texts: as it was sent, cut. `…[+120]` says how many code units,
+ * items or fields are not there.
+ */
+export function cutBody(body: unknown, depth = 0): unknown {
+  if (typeof body === 'string') return cutText(body);
+  if (typeof body !== 'object' || body === null) return body;
+  if (depth === MAX_DEPTH) return '…';
+  if (Array.isArray(body)) {
+    const items = body.slice(0, MAX_ITEMS).map((item) => cutBody(item, depth + 1));
+    return body.length > MAX_ITEMS ? [...items, left(body.length - MAX_ITEMS)] : items;
   }
+  const fields = Object.entries(body);
+  const kept = fields
+    .slice(0, MAX_ITEMS)
+    .map(([name, value]): [string, unknown] => [cutText(name), cutBody(value, depth + 1)]);
+  if (fields.length > MAX_ITEMS) kept.push(['…', left(fields.length - MAX_ITEMS)]);
+  return Object.fromEntries(kept);
 }
 
-function omitted({ length }: readonly unknown[]): Pick<LoggedTexts, 'omitted'> {
-  return length > MAX_TEXTS ? { omitted: length - MAX_TEXTS } : {};
-}
-
-/** `…[+120]` says how much is not there. */
-function cut(text: string): string {
+function cutText(text: string): string {
   if (text.length <= MAX_LENGTH) return text;
-  // toWellFormed is not in Node 20's types: a surrogate that lost its other half is cut, too.
+  // A surrogate that would lose its other half is cut, too.
   const end = /[\uD800-\uDBFF]/.test(text[MAX_LENGTH - 1] as string) ? MAX_LENGTH - 1 : MAX_LENGTH;
-  return `${text.slice(0, end)}…[+${text.length - end}]`;
+  return `${text.slice(0, end)}${left(text.length - end)}`;
+}
+
+function left(count: number): string {
+  return `…[+${count}]`;
 }

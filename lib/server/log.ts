@@ -1,8 +1,7 @@
 import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
-import type { Call } from './calls';
 import type { FailureKind } from './failure';
 import { errorRecord } from './log-error';
-import { type LoggedTexts, textsOf } from './log-texts';
+import { cutBody } from './log-texts';
 import type { RequestEnd } from './request-end';
 
 export const LOG_LEVELS = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
@@ -54,8 +53,8 @@ export interface LogContext {
   /** Where a trace goes on in this request. */
   traceId?: string | undefined;
   spanId?: string | undefined;
-  /** Only where texts are to be logged. */
-  call?: Call | undefined;
+  /** Only where texts are to be logged; it is cut. */
+  body?: unknown;
 }
 
 /** One line for a request that has ended. */
@@ -72,10 +71,9 @@ function levelOf({ served: { failure, api } }: RequestEnd): 'debug' | 'info' | '
 
 /** Fields that are undefined are left out of the line. `trace_id` and `span_id` are OpenTelemetry's names for a log. */
 function recordOf({ served, status, durationMs, error }: RequestEnd, context: LogContext) {
-  const { method, traceId, spanId, call } = context;
+  const { method, traceId, spanId, body } = context;
   const { timings, failure } = served;
   const isCall = served.operation !== undefined;
-  const texts: LoggedTexts | undefined = call === undefined ? undefined : textsOf(call);
   return {
     requestId: served.id,
     method,
@@ -101,7 +99,7 @@ function recordOf({ served, status, durationMs, error }: RequestEnd, context: Lo
     scores: served.scores,
     trace_id: traceId,
     span_id: spanId,
-    texts,
+    body: body === undefined ? undefined : cutBody(body),
     err: failure === 'internal' ? error : undefined,
   };
 }

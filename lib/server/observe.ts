@@ -1,48 +1,63 @@
 import { context } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Call } from './calls';
 import { logRequest } from './log';
+import { WorkerMetrics } from './metrics/cluster-metrics';
 import { ServerMetrics } from './metrics/server-metrics';
+import type { ServerContext, ServerPlugin } from './plugin';
 import { CLIENT_GONE } from './request-end';
-import type { Served } from './served';
 import { RequestTrace } from './trace';
 
-/** What a server knows of a request once it has ended. */
-export interface KnownRequest {
-  served: Served;
-  /** What made it fail, where something did. */
-  error?: unknown;
-  call?: Call | undefined;
-}
-
+/** Options of {@link observe}. */
 export interface ObserveOptions {
-  metrics: ServerMetrics;
-  log: Logger;
-  /** Whether the log shows texts of calls, cut. */
-  logTexts: boolean;
+  /** Gets one line for each request. @defaultValue none */
+  log?: Logger;
+  /** Whether the log shows bodies of requests, cut. @defaultValue `false` */
+  logTexts?: boolean;
   /** Of the package. */
   version: string;
-  know(request: FastifyRequest): KnownRequest;
-  /** What `GET /metrics` answers; the metrics of all processes where there are several. */
-  metricsText(): Promise<string>;
+  /** Whether this is one of several workers, so that `/metrics` is of all of them. @defaultValue `false` */
+  workers?: boolean;
 }
 
-/** Hooks that tell metrics, log and traces of every request, and the route `/metrics`. */
-export function observe(app: FastifyInstance, options: ObserveOptions): void {
-  const traces = new WeakMap<FastifyRequest, RequestTrace>();
+/** What belongs to one request from its head to its end. */
+interface Observed {
+  startedMs: number;
+  trace: RequestTrace | undefined;
+  error: unknown;
+}
+
+/** Metrics at `GET /metrics`, a line of log for each request, and its spans. */
+export function observe(options: ObserveOptions): ServerPlugin {
+  return (app, { pool, options: { protectMetrics } }: ServerContext) => {
+    const metrics = new ServerMetrics(pool, options.version);
+    const workers = options.workers === true ? new WorkerMetrics(metrics) : undefined;
+    followRequests(app, metrics, options);
+    app.get('/metrics', { config: { public: !protectMetrics } }, async (_request, reply) => {
+      const text = await (workers ?? metrics).text();
+      return reply.type(ServerMetrics.contentType).send(text);
+    });
+    app.addHook('onClose', async () => {
+      workers?.close();
+      metrics.close();
+    });
+  };
+}
+
+function followRequests(app: FastifyInstance, metrics: ServerMetrics, options: ObserveOptions): void {
+  const requests = new WeakMap<FastifyRequest, Observed>();
 
   app.addHook('onRequest', (request, reply, done) => {
-    const startedMs = performance.now();
-    options.metrics.started();
     const trace = startTrace(request, options.version);
-    if (trace !== undefined) traces.set(request, trace);
+    const observed: Observed = { startedMs: performance.now(), trace, error: undefined };
+    requests.set(request, observed);
+    metrics.started();
     // Not onResponse, which does not come where the client went away.
     reply.raw.once('close', () => {
       try {
-        end(request, reply, performance.now() - startedMs, trace, options);
+        end(request, reply, observed, metrics, options);
       } catch (error) {
-        options.log.error({ err: error }, 'a request could not be recorded');
+        options.log?.error({ err: error }, 'a request could not be recorded');
       }
     });
     done();
@@ -50,19 +65,20 @@ export function observe(app: FastifyInstance, options: ObserveOptions): void {
 
   // From here on, since reading the body leaves the context that onRequest was in.
   app.addHook('preValidation', (request, _reply, done) => {
-    const trace = traces.get(request);
+    const trace = requests.get(request)?.trace;
     if (trace === undefined) done();
     else context.with(trace.context, done);
   });
 
-  app.addHook('onSend', (request, _reply, payload, done) => {
-    traces.get(request)?.answered();
-    done(null, payload);
+  app.addHook('onError', (request, _reply, error, done) => {
+    const observed = requests.get(request);
+    if (observed !== undefined) observed.error = error;
+    done();
   });
 
-  app.get('/metrics', async (_request, reply) => {
-    reply.header('content-type', ServerMetrics.contentType).header('cache-control', 'no-store');
-    return options.metricsText();
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    requests.get(request)?.trace?.answered();
+    done(null, payload);
   });
 }
 
@@ -86,20 +102,24 @@ function startTrace(request: FastifyRequest, version: string): RequestTrace | un
 function end(
   request: FastifyRequest,
   reply: FastifyReply,
-  durationMs: number,
-  trace: RequestTrace | undefined,
-  { metrics, log, logTexts, know }: ObserveOptions,
+  { startedMs, trace, error }: Observed,
+  metrics: ServerMetrics,
+  { log, logTexts = false }: ObserveOptions,
 ): void {
-  const { served: known, error, call } = know(request);
-  const served = { ...known, disconnected: known.disconnected || !reply.raw.writableFinished };
-  const status = served.disconnected ? CLIENT_GONE : reply.statusCode;
-  const requestEnd = { served, status, durationMs, error };
+  const disconnected = request.served.disconnected || !reply.raw.writableFinished;
+  const requestEnd = {
+    served: { ...request.served, disconnected },
+    status: disconnected ? CLIENT_GONE : reply.statusCode,
+    durationMs: performance.now() - startedMs,
+    error,
+  };
   metrics.ended(requestEnd);
   trace?.end(requestEnd);
+  if (log === undefined) return;
   logRequest(log, requestEnd, {
     method: request.method,
     traceId: trace?.traceId,
     spanId: trace?.spanId,
-    call: logTexts ? call : undefined,
+    body: logTexts ? request.body : undefined,
   });
 }
