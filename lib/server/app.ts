@@ -53,8 +53,9 @@ export async function buildApp(
   const app = newFastify(options, dispatcher, errors);
 
   followRequests(app, active, bodies);
-  if (options.cors.length > 0) await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
-  guard(app, active, new AccessKeys(options.apiKeys));
+  if (options.cors.length > 0)
+    await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
+  const methods = learnMethods(app);
   readJson(app, bodies);
   app.setErrorHandler((error, request, reply) => errors.send(error, request, reply));
 
@@ -66,6 +67,8 @@ export async function buildApp(
     isClosing: () => active.isClosing,
   };
   for (const plugin of [information, ...options.plugins]) await plugin(app, context);
+  // After the hooks of plugins, which hear of what is refused, too.
+  guard(app, active, new AccessKeys(options.apiKeys), methods);
   for (const path of dispatcher.paths()) {
     app.post(path, (request, reply) => answer(request, reply, { path, dispatcher, pool, options }));
   }
@@ -155,13 +158,23 @@ function followRequests(app: FastifyInstance, active: ActiveRequests, bodies: Bo
   });
 }
 
-function guard(app: FastifyInstance, active: ActiveRequests, keys: AccessKeys): void {
+/** The methods of each address, of routes that are added from now on. */
+function learnMethods(app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? new Set();
     for (const each of [method].flat()) known.add(each);
     methods.set(url, known);
   });
+  return methods;
+}
+
+function guard(
+  app: FastifyInstance,
+  active: ActiveRequests,
+  keys: AccessKeys,
+  methods: ReadonlyMap<string, ReadonlySet<string>>,
+): void {
   app.addHook('onRequest', (request, reply, done) => {
     if (active.isClosing) return done(new RequestFailure('closing', 'the server is shutting down'));
     if (request.routeOptions.config?.public !== true && !keys.allow(request.headers)) {
@@ -172,7 +185,8 @@ function guard(app: FastifyInstance, active: ActiveRequests, keys: AccessKeys): 
     if (!request.is404) return done();
     const [path = '/'] = request.url.split('?', 1);
     const allowed = methods.get(path);
-    if (allowed === undefined) return done(new RequestFailure('not-found', 'there is nothing at this address'));
+    if (allowed === undefined)
+      return done(new RequestFailure('not-found', 'there is nothing at this address'));
     const list = [...allowed].join(', ');
     reply.header('allow', list);
     return done(new RequestFailure('method', `this address takes ${list}`));
@@ -244,7 +258,8 @@ class ErrorWriter {
       served.api = dialect.name;
     }
     const { status, body } = dialect.writeError(failure, served.id);
-    if (failure.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
+    if (failure.retryAfterMs !== undefined)
+      reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
     if (this.#active.isClosing) reply.header('connection', 'close');
     reply.code(status).type(JSON_TYPE).send(JSON.stringify(body));
   }
@@ -269,7 +284,10 @@ function rawFailure(code: string | undefined): [string, RequestFailure] {
     return ['408 Request Timeout', new RequestFailure('timeout', 'the request came too slowly')];
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return ['431 Request Header Fields Too Large', new RequestFailure('too-large', 'the headers are too large')];
+    return [
+      '431 Request Header Fields Too Large',
+      new RequestFailure('too-large', 'the headers are too large'),
+    ];
   }
   return ['400 Bad Request', new RequestFailure('malformed', 'this is no HTTP request')];
 }

@@ -17,7 +17,7 @@ export interface ServerContext {
 
 /**
  * Something beside the APIs: metrics, logs, a page. It adds routes and hooks, before the server listens. In `onResponse`
- * hooks `request.served` tells what became of a request. A route with `config: { public: true }` needs no API key.
+ * hooks `request.served` tells what became of a request; those of `onRequest` come before any request is refused. A route with `config: { public: true }` needs no API key.
  */
 export type ServerPlugin = (app: FastifyInstance, context: ServerContext) => void | Promise<void>;
 
