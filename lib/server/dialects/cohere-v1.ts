@@ -3,7 +3,7 @@ import type { Body, Dialect, JsonSchema, Reading } from '../dialect';
 import { RequestFailure } from '../failure';
 import { checkTexts, rerankResponse, writeRerank } from './cohere';
 import { EXAMPLE, OPTIONAL_MODEL, QUERY, rankCall, returnDocuments, TOP_N } from './hosted-body';
-import { claimOf } from './hosted-claim';
+import { claimRerank } from './hosted-claim';
 import { STATUSES } from './statuses';
 
 type Document = string | Readonly<Record<string, unknown>>;
@@ -66,7 +66,7 @@ export const cohereV1: Dialect = {
         description: 'As it was sent; a text becomes an object with the field `text`.',
       }),
       example: { model: 'rerank-english-v3.0', ...EXAMPLE, top_n: 2, return_documents: true },
-      claim: (body, headers) => claimOf('cohere', body, headers),
+      claim: (body, headers) => claimRerank('cohere', body, headers),
       read,
     },
   ],

@@ -11,10 +11,10 @@ import {
   TOP_N,
   TOTAL_TOKENS,
 } from './hosted-body';
-import { claimOf } from './hosted-claim';
+import { claimRerank } from './hosted-claim';
+import { jinaEmbeddings } from './jina-embeddings';
+import { TEXT, TEXT_OBJECT, type Text, textOf } from './jina-text';
 import { STATUSES } from './statuses';
-
-type Text = string | { text: string };
 
 interface RerankBody {
   model?: string | null;
@@ -23,14 +23,6 @@ interface RerankBody {
   top_n?: number | null;
   return_documents?: boolean | null;
 }
-
-const TEXT_OBJECT: JsonSchema = {
-  type: 'object',
-  required: ['text'],
-  properties: { text: { type: 'string' } },
-};
-
-const TEXT: JsonSchema = { anyOf: [{ type: 'string' }, TEXT_OBJECT] };
 
 const REQUEST: JsonSchema = {
   type: 'object',
@@ -73,9 +65,10 @@ export const jina: Dialect = {
       requestSchema: REQUEST,
       responseSchema: RESPONSE,
       example: { model: 'jina-reranker-v2-base-multilingual', ...EXAMPLE, top_n: 2 },
-      claim: (body, headers) => claimOf('jina', body, headers),
+      claim: (body, headers) => claimRerank('jina', body, headers),
       read,
     },
+    jinaEmbeddings,
   ],
   writeError: (failure) => ({
     status: { ...STATUSES, ...VALIDATION }[failure.kind],
@@ -103,10 +96,6 @@ function read(body: Body): Reading {
   const call = rankCall({ model, query: textOf(query), documents: texts, topN: top_n });
   const withDocuments = return_documents ?? true;
   return { call, write: (answer) => write(answer as RankAnswer, withDocuments ? texts : undefined) };
-}
-
-function textOf(value: Text): string {
-  return typeof value === 'string' ? value : value.text;
 }
 
 function write({ model, tokens, results }: RankAnswer, texts: readonly string[] | undefined): unknown {

@@ -11,8 +11,9 @@ import {
   TOP_N,
   TOTAL_TOKENS,
 } from './hosted-body';
-import { claimOf } from './hosted-claim';
+import { claimRerank } from './hosted-claim';
 import { STATUSES } from './statuses';
+import { voyageEmbeddings } from './voyage-embeddings';
 
 interface RerankBody {
   model: string;
@@ -71,9 +72,10 @@ export const voyage: Dialect = {
       requestSchema: REQUEST,
       responseSchema: RESPONSE,
       example: { ...EXAMPLE, model: 'rerank-2.5', top_k: 2 },
-      claim: (body, headers) => claimOf('voyage', body, headers),
+      claim: (body, headers) => claimRerank('voyage', body, headers),
       read,
     },
+    voyageEmbeddings,
   ],
   // Its documentation has 400 for all that is wrong with a body, the model's name included.
   writeError: (failure) => ({
