@@ -6,7 +6,6 @@
  */
 import type { DocumentInterface } from '@langchain/core/documents';
 import type { EmbeddingsInterface } from '@langchain/core/embeddings';
-import type { BaseDocumentCompressor } from '@langchain/core/retrievers/document_compressors';
 import type { Ranker } from '../ranking/ranker';
 import type { TextEmbedder } from '../search/types';
 import {
@@ -26,6 +25,14 @@ const LANGCHAIN: Peer = {
   install: '1',
   accepts: (major) => major === 1,
 };
+
+/**
+ * A `BaseDocumentCompressor`. Not by that type: it names classes that `import` and `require` each have of their own, and
+ * TypeScript takes one for the other nowhere.
+ */
+export interface DocumentCompressor {
+  compressDocuments(documents: DocumentInterface[], query: string): Promise<DocumentInterface[]>;
+}
 
 /** Options of {@link documentCompressor}. */
 export interface DocumentCompressorOptions extends RankingOptions {
@@ -57,7 +64,7 @@ export interface EmbeddingsOptions extends EmbeddingOptions {
 export function documentCompressor(
   ranker: Ranker,
   options: DocumentCompressorOptions = {},
-): BaseDocumentCompressor {
+): DocumentCompressor {
   const { own, call } = splitOptions<Own & { topK?: number }, RankingOptions>(
     options,
     ['topK', 'signal'],
