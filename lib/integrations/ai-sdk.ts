@@ -38,6 +38,9 @@ export type SpecificationVersion = 'v3' | 'v4';
 type JsonValue = null | string | number | boolean | JsonObject | JsonValue[];
 type JsonObject = { [key: string]: JsonValue | undefined };
 
+/** An object of JSON. */
+export type JsonDocument = Readonly<Record<string, unknown>>;
+
 type Headers = Record<string, string | undefined>;
 
 /** What the AI SDK logs, and gives to who asks for it. */
@@ -48,11 +51,11 @@ export type Warning =
 
 /** How `rerank()` calls a model. */
 export interface RerankingCall {
-  documents: { type: 'text'; values: string[] } | { type: 'object'; values: JsonObject[] };
+  documents: { type: 'text'; values: string[] } | { type: 'object'; values: JsonDocument[] };
   query: string;
   topN?: number;
   abortSignal?: AbortSignal;
-  providerOptions?: Record<string, JsonObject>;
+  providerOptions?: Record<string, object>;
   headers?: Headers;
 }
 
@@ -74,7 +77,7 @@ export interface EmbeddingCall {
   /** Of v4. */
   dimensions?: number;
   abortSignal?: AbortSignal;
-  providerOptions?: Record<string, JsonObject>;
+  providerOptions?: Record<string, object>;
   headers?: Headers;
 }
 
@@ -88,28 +91,24 @@ export interface EmbeddingModel<Version extends SpecificationVersion = 'v3'> {
   doEmbed(call: EmbeddingCall): Promise<{ embeddings: number[][]; warnings: Warning[] }>;
 }
 
-interface ModelOptions<Version extends SpecificationVersion> {
+interface ModelOptions {
   /** @defaultValue `'v3'`, which `ai` 6 and 7 both take */
-  specificationVersion?: Version;
+  specificationVersion?: SpecificationVersion;
   /** What results and telemetry call the model. @defaultValue the name of the model's folder */
   modelId?: string;
 }
 
 /** Options of {@link rerankingModel}. */
-export interface RerankingModelOptions<Version extends SpecificationVersion = 'v3'>
-  extends ModelOptions<Version>,
-    RankingOptions {
+export interface RerankingModelOptions extends ModelOptions, RankingOptions {
   /**
    * Where the text of a document object is: the name of a field, or a function that returns it.
    * @defaultValue the field `text` where it is a string; else the whole object as JSON, with a warning
    */
-  text?: string | ((document: JsonObject) => string);
+  text?: string | ((document: JsonDocument) => string);
 }
 
 /** Options of {@link embeddingModel}. */
-export interface EmbeddingModelOptions<Version extends SpecificationVersion = 'v3'>
-  extends ModelOptions<Version>,
-    EmbeddingOptions {
+export interface EmbeddingModelOptions extends ModelOptions, EmbeddingOptions {
   /** What the texts are, for models with a prefix for each. @defaultValue none: texts as they are */
   kind?: EmbedTextOptions['kind'];
 }
@@ -128,17 +127,25 @@ export interface EmbeddingModelOptions<Version extends SpecificationVersion = 'v
  * @param options - Of every call; see also `Reranker.rerank`
  * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MISSING_PACKAGE` or `ERR_PACKAGE_VERSION`
  */
-export function rerankingModel<Version extends SpecificationVersion = 'v3'>(
+export function rerankingModel(
   ranker: Ranker,
-  options: RerankingModelOptions<Version> = {},
-): RerankingModel<Version> {
-  const { own, call } = splitOptions<Own<Version> & { text?: TextOption }, RankingOptions>(
+  options: RerankingModelOptions & { specificationVersion: 'v4' },
+): RerankingModel<'v4'>;
+export function rerankingModel(
+  ranker: Ranker,
+  options?: RerankingModelOptions & { specificationVersion?: 'v3' },
+): RerankingModel;
+export function rerankingModel(
+  ranker: Ranker,
+  options: RerankingModelOptions = {},
+): RerankingModel<SpecificationVersion> {
+  const { own, call } = splitOptions<ModelOptions & { text?: TextOption }, RankingOptions>(
     options,
     ['specificationVersion', 'modelId', 'text'],
     RANKING_OPTIONS,
   );
   return {
-    ...identity(own, ranker instanceof Reranker ? modelName(ranker.info().model) : 'ranker'),
+    ...identity(ranker instanceof Reranker ? modelName(ranker.info().model) : 'ranker', own),
     async doRerank({ documents, query, topN, abortSignal, providerOptions, headers }) {
       const { own: asked, call: askedCall } = splitOptions<{ text?: string }, RankingOptions>(
         providerOptions?.crossrank ?? {},
@@ -169,19 +176,27 @@ export function rerankingModel<Version extends SpecificationVersion = 'v3'>(
  * @param options - Of every call
  * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MISSING_PACKAGE` or `ERR_PACKAGE_VERSION`
  */
-export function embeddingModel<Version extends SpecificationVersion = 'v3'>(
+export function embeddingModel(
   embedder: TextEmbedder,
-  options: EmbeddingModelOptions<Version> = {},
-): EmbeddingModel<Version> {
+  options: EmbeddingModelOptions & { specificationVersion: 'v4' },
+): EmbeddingModel<'v4'>;
+export function embeddingModel(
+  embedder: TextEmbedder,
+  options?: EmbeddingModelOptions & { specificationVersion?: 'v3' },
+): EmbeddingModel;
+export function embeddingModel(
+  embedder: TextEmbedder,
+  options: EmbeddingModelOptions = {},
+): EmbeddingModel<SpecificationVersion> {
   type Call = EmbeddingOptions & Pick<EmbedTextOptions, 'kind'>;
   const callOptions = [...EMBEDDING_OPTIONS, 'kind'] as const;
-  const { own, call } = splitOptions<Own<Version>, Call>(
+  const { own, call } = splitOptions<ModelOptions, Call>(
     options,
     ['specificationVersion', 'modelId'],
     callOptions,
   );
   return {
-    ...identity(own, embedder.space.model),
+    ...identity(embedder.space.model, own),
     maxEmbeddingsPerCall: Number.POSITIVE_INFINITY, // batches are the engine's business
     supportsParallelCalls: true,
     async doEmbed({ values, dimensions, abortSignal, providerOptions, headers }) {
@@ -198,21 +213,13 @@ export function embeddingModel<Version extends SpecificationVersion = 'v3'>(
   };
 }
 
-type Own<Version> = { specificationVersion?: Version; modelId?: string };
-type TextOption = string | ((document: JsonObject) => string);
+type TextOption = string | ((document: JsonDocument) => string);
 
-function identity<Version extends SpecificationVersion>(
-  { specificationVersion, modelId }: Own<Version>,
-  name: string,
-): { specificationVersion: Version; provider: string; modelId: string } {
+function identity(name: string, { specificationVersion = 'v3', modelId = name }: ModelOptions) {
   checkChoice('specificationVersion', specificationVersion, ['v3', 'v4']);
-  if (modelId !== undefined) checkText('modelId', modelId);
+  checkText('modelId', modelId);
   requirePeer(INTEGRATION, AI);
-  return {
-    specificationVersion: specificationVersion ?? ('v3' as Version),
-    provider: 'crossrank',
-    modelId: modelId ?? name,
-  };
+  return { specificationVersion, provider: 'crossrank', modelId };
 }
 
 /** `ai` always sends a user agent; that is nobody's wish. */
@@ -226,7 +233,7 @@ function readDocuments(
   text: TextOption | undefined,
   warnings: Warning[],
 ): string[] {
-  if (type === 'text' || text !== undefined) return textsOf<string | JsonObject>(values, text as 'text');
+  if (type === 'text' || text !== undefined) return textsOf<string | JsonDocument>(values, text as 'text');
   const bare = values.findIndex(
     (document) => typeof document !== 'string' && typeof document?.text !== 'string',
   );
