@@ -334,6 +334,18 @@ describe('the HTTP endpoint', () => {
     expect((await post(url)).status).toBe(200);
   });
 
+  test('forgets the session that was idle longest when there are too many', async () => {
+    const { url } = await serve([HANGING, 'http']);
+    const list = JSON.stringify({ jsonrpc: '2.0', id: 2, method: 'tools/list' });
+    const begin = async () => (await post(url)).headers.get('mcp-session-id') ?? '';
+    const use = async (session: string) => (await post(url, { 'mcp-session-id': session }, list)).status;
+    const [first, second] = [await begin(), await begin()];
+    for (let i = 2; i < 256; i++) await begin();
+    expect(await use(first)).toBe(200); // so that the second one was idle longest
+    const last = await begin();
+    expect([await use(first), await use(second), await use(last)]).toEqual([200, 404, 200]);
+  });
+
   test('SIGTERM ends sessions and the process', async () => {
     const server = await serve([CLI, 'mcp', '--port', '0']);
     const client = await overHttp(server);

@@ -8,9 +8,9 @@ import { type Peer, requirePeer } from './peer';
 
 const SDK: Peer = {
   name: '@modelcontextprotocol/sdk',
-  versions: '1',
+  versions: '1.20 or a later 1.x',
   install: '1',
-  accepts: (major) => major === 1,
+  accepts: (major, minor) => major === 1 && minor >= 20,
 };
 
 const OPTIONS = ['reranker', 'pipeline', 'readOnly', 'onError'];
