@@ -1,8 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { CrossrankError } from '../errors';
-import { packageRoot } from '../native/load';
+import { packageVersion } from '../package-version';
 import type { Command } from './command';
 import { UsageError } from './command-line';
 
@@ -53,6 +51,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'removes a model from the Hugging Face cache',
     load: () => import('./rm.js'),
   },
+  mcp: {
+    summary: 'serves search, rerank and index to MCP clients, over stdio or HTTP',
+    load: () => import('./mcp.js'),
+  },
 };
 
 /** Resolves to the exit code. */
@@ -99,11 +101,6 @@ Exit codes: 0 it holds or is done, 1 it does not hold or failed, 2 the command l
 function print(text: string): number {
   console.log(text);
   return 0;
-}
-
-function packageVersion(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }
 
 // A reader that has seen enough, such as head, is no failure: the rest is not printed, files are still written.
