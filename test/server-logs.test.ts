@@ -93,7 +93,7 @@ describe('an error in the log', () => {
     ];
     for (const error of errors) {
       const { log, lines } = keptLog();
-      logRequest(log, { ...END, served: served({ failure: 'internal' }), error }, { method: 'POST' });
+      log.error({ err: error }, 'a request failed');
       expect(lines.join('')).not.toContain('secret');
       expect(lines.join('')).toContain('"err"');
     }
@@ -146,7 +146,9 @@ describe('a body that was asked for', () => {
   test('is small whatever was sent: many fields, long names, deep nesting', () => {
     let deep: unknown = 'end';
     for (let i = 0; i < 10_000; i++) deep = [deep];
-    const fields = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`${i}${'y'.repeat(500)}`, deep]));
+    const fields = Object.fromEntries(
+      Array.from({ length: 1000 }, (_, i) => [`${i}${'y'.repeat(500)}`, deep]),
+    );
     const cut = JSON.stringify(cutBody(fields));
     expect(cut.length).toBeLessThan(5000);
     expect(cut).toContain('…[+990]');

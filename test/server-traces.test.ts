@@ -7,6 +7,7 @@ import {
 } from '@opentelemetry/sdk-trace-node';
 import { RequestTrace, type TraceStart } from '../lib/server/trace';
 import { served } from './support/fixed-pool';
+import { type ObservedServer, observedServer } from './support/observed-server';
 
 const exporter = new InMemorySpanExporter();
 const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -116,5 +117,71 @@ describe('with an SDK', () => {
     expect(invalid?.status.code).toBe(SpanStatusCode.UNSET);
     expect(invalid?.attributes['error.type']).toBe('invalid');
     expect(invalid?.events).toEqual([]);
+  });
+
+  describe('over HTTP', () => {
+    let observed: ObservedServer;
+
+    beforeAll(async () => {
+      observed = await observedServer({
+        plugins: [
+          (app) => {
+            app.addHook('preHandler', async (request) => {
+              trace.getTracer('test').startSpan('within').end();
+              if (request.headers['x-boom'] !== undefined)
+                throw new TypeError(`no "${JSON.stringify(request.body)}"`);
+            });
+          },
+        ],
+      });
+    });
+    afterAll(() => observed.server.close());
+
+    /** The spans of one call of `/rerank`, by name. */
+    async function spansOf(headers: Readonly<Record<string, string>>): Promise<Map<string, ReadableSpan>> {
+      const before = (await observed.requests(0)).length;
+      await (await observed.post('/rerank', { query: 'my secret', texts: ['one', 'two'] }, headers)).text();
+      await observed.requests(before + 1);
+      return new Map(exporter.getFinishedSpans().map((span) => [span.name, span]));
+    }
+
+    test('a call goes on with the trace of its client, down to whatever is done for it', async () => {
+      const spans = await spansOf({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-01` });
+      expect([...spans.keys()].sort()).toEqual(
+        expect.arrayContaining(['POST /rerank', 'compute', 'tokenize', 'within']),
+      );
+      const request = spans.get('POST /rerank') as ReadableSpan;
+      expect(request.parentSpanContext?.spanId).toBe(PARENT_ID);
+      for (const [name, span] of spans) {
+        expect(span.spanContext().traceId).toBe(TRACE_ID);
+        if (span !== request)
+          expect([name, span.parentSpanContext?.spanId]).toEqual([name, request.spanContext().spanId]);
+      }
+      expect(request.attributes).toMatchObject({
+        'http.route': '/rerank',
+        'http.response.status_code': 200,
+        'crossrank.model': 'mini',
+        'crossrank.pairs': 2,
+      });
+      expect((await observed.requests(1)).at(-1)).toMatchObject({ trace_id: TRACE_ID });
+    });
+
+    test('a call without a trace begins one, and one that is not to be recorded is not', async () => {
+      const spans = await spansOf({});
+      expect(spans.get('POST /rerank')?.parentSpanContext).toBeUndefined();
+      exporter.reset();
+      expect([...(await spansOf({ traceparent: `00-${TRACE_ID}-${PARENT_ID}-00` })).keys()]).not.toContain(
+        'POST /rerank',
+      );
+    });
+
+    test('an internal error is on its span, without texts', async () => {
+      const request = (await spansOf({ 'x-boom': '1' })).get('POST /rerank') as ReadableSpan;
+      expect(request.status.code).toBe(SpanStatusCode.ERROR);
+      expect(request.events).toMatchObject([
+        { name: 'exception', attributes: { 'exception.type': 'TypeError' } },
+      ]);
+      expect(JSON.stringify([request.events, request.attributes])).not.toContain('secret');
+    });
   });
 });

@@ -57,7 +57,7 @@ export interface LogContext {
   body?: unknown;
 }
 
-/** One line for a request that has ended. */
+/** One line for a request that has ended; an internal error has a line of its own, from whoever caught it. */
 export function logRequest(log: Logger, end: RequestEnd, context: LogContext): void {
   const level = levelOf(end);
   if (log.isLevelEnabled(level)) log[level](recordOf(end, context), 'request');
@@ -70,7 +70,7 @@ function levelOf({ served: { failure, api } }: RequestEnd): 'debug' | 'info' | '
 }
 
 /** Fields that are undefined are left out of the line. `trace_id` and `span_id` are OpenTelemetry's names for a log. */
-function recordOf({ served, status, durationMs, error }: RequestEnd, context: LogContext) {
+function recordOf({ served, status, durationMs }: RequestEnd, context: LogContext) {
   const { method, traceId, spanId, body } = context;
   const { timings, failure } = served;
   const isCall = served.operation !== undefined;
@@ -100,7 +100,6 @@ function recordOf({ served, status, durationMs, error }: RequestEnd, context: Lo
     trace_id: traceId,
     span_id: spanId,
     body: body === undefined ? undefined : cutBody(body),
-    err: failure === 'internal' ? error : undefined,
   };
 }
 

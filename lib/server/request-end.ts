@@ -7,7 +7,7 @@ export interface RequestEnd {
   status: number;
   /** From the head of the request to the end of its answer. */
   durationMs: number;
-  /** What made it fail, where it is known. */
+  /** What made it fail, where it is known; for its span. */
   error?: unknown;
 }
 
