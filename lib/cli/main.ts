@@ -51,6 +51,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'removes a model from the Hugging Face cache',
     load: () => import('./rm.js'),
   },
+  serve: {
+    summary: 'answers the rerank and embedding APIs that clients call already, over HTTP',
+    load: () => import('./serve.js'),
+  },
   mcp: {
     summary: 'serves search, rerank and index to MCP clients, over stdio or HTTP',
     load: () => import('./mcp.js'),

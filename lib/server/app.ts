@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import cors from '@fastify/cors';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { AccessKeys } from './access';
 import type { ActiveRequests } from './active-requests';
 import { BodyReader } from './body';
@@ -53,7 +58,8 @@ export async function buildApp(
   const app = newFastify(options, dispatcher, errors);
 
   followRequests(app, active, bodies);
-  if (options.cors.length > 0) await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
+  if (options.cors.length > 0)
+    await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
   const methods = learnMethods(app);
   readJson(app, bodies);
   app.setErrorHandler((error, request, reply) => errors.send(error, request, reply));
@@ -79,7 +85,7 @@ const EXPOSED = ['x-request-id', 'retry-after', 'server-timing'];
 function newFastify(options: ServerSettings, dispatcher: Dispatcher, errors: ErrorWriter): FastifyInstance {
   return fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // observe() writes one line a request
     genReqId: (request) => idOf(request as IncomingMessage),
     requestIdHeader: false,
     bodyLimit: options.maxBodyBytes,
@@ -184,7 +190,8 @@ function guard(
     if (!request.is404) return done();
     const [path = '/'] = request.url.split('?', 1);
     const allowed = methods.get(path);
-    if (allowed === undefined) return done(new RequestFailure('not-found', 'there is nothing at this address'));
+    if (allowed === undefined)
+      return done(new RequestFailure('not-found', 'there is nothing at this address'));
     const list = [...allowed].join(', ');
     reply.header('allow', list);
     return done(new RequestFailure('method', `this address takes ${list}`));
@@ -256,7 +263,8 @@ class ErrorWriter {
       served.api = dialect.name;
     }
     const { status, body } = dialect.writeError(failure, served.id);
-    if (failure.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
+    if (failure.retryAfterMs !== undefined)
+      reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
     if (this.#active.isClosing) reply.header('connection', 'close');
     reply.code(status).type(JSON_TYPE).send(JSON.stringify(body));
   }
@@ -281,7 +289,10 @@ function rawFailure(code: string | undefined): [string, RequestFailure] {
     return ['408 Request Timeout', new RequestFailure('timeout', 'the request came too slowly')];
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return ['431 Request Header Fields Too Large', new RequestFailure('too-large', 'the headers are too large')];
+    return [
+      '431 Request Header Fields Too Large',
+      new RequestFailure('too-large', 'the headers are too large'),
+    ];
   }
   return ['400 Bad Request', new RequestFailure('malformed', 'this is no HTTP request')];
 }

@@ -67,9 +67,13 @@ export class BodyReader {
 }
 
 function tooMuchInFlight(): RequestFailure {
-  return new RequestFailure('queue-full', 'the bodies of other requests take all the memory there is for them', {
-    retryAfterMs: RETRY_AFTER_MS,
-  });
+  return new RequestFailure(
+    'queue-full',
+    'the bodies of other requests take all the memory there is for them',
+    {
+      retryAfterMs: RETRY_AFTER_MS,
+    },
+  );
 }
 
 function cutOff(): RequestFailure {
@@ -78,7 +82,8 @@ function cutOff(): RequestFailure {
 
 /** @throws RequestFailure with `malformed` */
 export function parseJson(text: string): unknown {
-  if (text.trim() === '') throw new RequestFailure('malformed', 'the body is empty; a JSON object was expected');
+  if (text.trim() === '')
+    throw new RequestFailure('malformed', 'the body is empty; a JSON object was expected');
   if (isNestedDeeper(text, MAX_DEPTH)) {
     throw new RequestFailure('malformed', `the body is nested more than ${MAX_DEPTH} deep`);
   }

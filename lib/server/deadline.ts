@@ -22,9 +22,13 @@ export function deadlineOf(
   const own = headers[TIMEOUT_HEADER];
   const ownMs = own === undefined ? undefined : positive(own);
   if (own !== undefined && ownMs === undefined) {
-    throw new RequestFailure('invalid', `the header ${TIMEOUT_HEADER} takes a positive number of milliseconds`, {
-      field: TIMEOUT_HEADER,
-    });
+    throw new RequestFailure(
+      'invalid',
+      `the header ${TIMEOUT_HEADER} takes a positive number of milliseconds`,
+      {
+        field: TIMEOUT_HEADER,
+      },
+    );
   }
   const seconds = positive(headers['x-stainless-timeout']);
   const named = [

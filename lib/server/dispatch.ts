@@ -36,7 +36,7 @@ export class Dispatcher {
     this.#default = dialects.find(({ name }) => name === api) ?? (dialects[0] as Dialect);
     this.#rewrites = this.paths()
       .filter((path) => path.includes('/:model'))
-      .map((path) => new RegExp(`^(${escape(path).replace('/:model', '/)(.+?)(')})(?=\\?|$)`));
+      .map((path) => new RegExp(`^(${escapePattern(path).replace('/:model', '/)(.+?)(')})(?=\\?|$)`));
   }
 
   paths(): string[] {
@@ -109,16 +109,27 @@ function invalidBody(errors: readonly ErrorObject[]): RequestFailure {
     case 'additionalProperties':
     case 'unevaluatedProperties': {
       const name = error.params.additionalProperty ?? error.params.unevaluatedProperty;
-      return new RequestFailure('invalid', `the field ${JSON.stringify(within(shortened(name)))} is not known`);
+      return new RequestFailure(
+        'invalid',
+        `the field ${JSON.stringify(within(shortened(name)))} is not known`,
+      );
     }
     case 'type': {
-      const types = [...new Set(told.filter(({ keyword }) => keyword === 'type').flatMap(({ params }) => params.type))];
-      return new RequestFailure('invalid', `${place} must be of type ${types.join(' or ')}`, { field: place });
-    }
-    case 'enum':
-      return new RequestFailure('invalid', `${place} must be one of ${error.params.allowedValues.join(', ')}`, {
+      const types = [
+        ...new Set(told.filter(({ keyword }) => keyword === 'type').flatMap(({ params }) => params.type)),
+      ];
+      return new RequestFailure('invalid', `${place} must be of type ${types.join(' or ')}`, {
         field: place,
       });
+    }
+    case 'enum':
+      return new RequestFailure(
+        'invalid',
+        `${place} must be one of ${error.params.allowedValues.join(', ')}`,
+        {
+          field: place,
+        },
+      );
     default:
       return new RequestFailure('invalid', `${place || 'the body'} ${error.message ?? 'is not valid'}`, {
         field: place,
@@ -136,6 +147,6 @@ function fieldOf(pointer: string): string {
   return steps.map((step, i) => (/^\d+$/.test(step) ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
 }
 
-function escape(path: string): string {
+function escapePattern(path: string): string {
   return path.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

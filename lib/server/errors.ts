@@ -6,7 +6,10 @@ import { type FailureKind, RequestFailure } from './failure';
 const RETRY_AFTER_MS = 1000;
 /** Of a client whose own fault it is, by the codes of fastify. */
 const FRAMEWORK_FAILURES: Readonly<Record<string, [FailureKind, string]>> = {
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['media-type', 'the body must be JSON: send content-type: application/json'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
+    'media-type',
+    'the body must be JSON: send content-type: application/json',
+  ],
   FST_ERR_CTP_EMPTY_TYPE: ['media-type', 'the body must be JSON: send content-type: application/json'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['too-large', 'the body is too large'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['malformed', 'the body is not as long as content-length says'],
@@ -47,11 +50,17 @@ function failureOfEngine(error: CrossrankError): RequestFailure {
     case 'ERR_MODEL_INVALID':
     case 'ERR_MODEL_UNSUPPORTED':
     case 'ERR_PRECISION':
-      return new RequestFailure('internal', 'the model cannot be loaded or run; the log of the server tells why', {
+      return new RequestFailure(
+        'internal',
+        'the model cannot be loaded or run; the log of the server tells why',
+        {
+          cause: error,
+        },
+      );
+    case 'ERR_MEMORY':
+      return new RequestFailure('internal', 'the model does not fit into the memory that it may take', {
         cause: error,
       });
-    case 'ERR_MEMORY':
-      return new RequestFailure('internal', 'the model does not fit into the memory that it may take', { cause: error });
     default:
       return new RequestFailure('internal', 'the server failed; its log tells why', { cause: error });
   }

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
-export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';
+
 export type { ServerOptions, ServerSettings } from './options';
+export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';
 export { createServer, type Server } from './server';

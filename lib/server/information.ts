@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
-import { packageRoot } from '../native/load';
+import { packageVersion } from '../package-version';
 import { usableProcessors } from '../threads';
 import { RequestFailure } from './failure';
 import type { ServerContext, ServerPlugin } from './plugin';
@@ -27,7 +25,9 @@ export const information: ServerPlugin = (app: FastifyInstance, context: ServerC
 
   app.get('/v1/models', () => ({
     object: 'list',
-    data: pool.list().map(({ name }) => ({ id: name, object: 'model', created: started, owned_by: 'crossrank' })),
+    data: pool
+      .list()
+      .map(({ name }) => ({ id: name, object: 'model', created: started, owned_by: 'crossrank' })),
   }));
 };
 
@@ -69,9 +69,4 @@ function common({ options }: ServerContext, version: string): object {
     sha: null,
     docker_label: null,
   };
-}
-
-function packageVersion(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
 }

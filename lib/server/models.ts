@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { DEFAULT_EMBEDDER, Embedder } from '../embedder';
 import { modelName } from '../embedding/model-name';
+import { embeddedModel } from '../engine';
 import { CrossrankError } from '../errors';
 import type { EmbedderInfo, RerankerInfo } from '../info';
-import { embeddedModel } from '../engine';
 import { DEFAULT_RERANKER, Reranker } from '../reranker';
 import type { EmbedderStats, RerankerStats } from '../telemetry/stats';
 import { RequestFailure } from './failure';
@@ -125,7 +125,8 @@ export class Models implements ModelPool {
       throw new RequestFailure('unsupported', `this server has no ${what}`, { field: 'model' });
     }
     if (name === undefined || name === '') return first;
-    const named = entries.find((each) => each.name === name) ?? entries.find((each) => each.original === name);
+    const named =
+      entries.find((each) => each.name === name) ?? entries.find((each) => each.original === name);
     if (named !== undefined) return named;
     if (this.list().some((each) => each.name === name || each.original === name)) {
       throw new RequestFailure('unsupported', `the model ${quote(name)} is no ${what}`, { field: 'model' });

@@ -31,7 +31,10 @@ export async function runCall(call: Call, circumstances: Circumstances): Promise
   served.items = itemsOf(call);
   if (served.items > maxDocuments) {
     const what = { rank: 'documents', score: 'pairs', embed: 'texts' }[call.kind];
-    throw new RequestFailure('too-many', `${served.items} ${what} are more than the ${maxDocuments} of a request`);
+    throw new RequestFailure(
+      'too-many',
+      `${served.items} ${what} are more than the ${maxDocuments} of a request`,
+    );
   }
   switch (call.kind) {
     case 'rank':
@@ -180,7 +183,10 @@ function refuseTruncated(results: readonly RankedIndex[], limit: number): void {
 }
 
 function tooLong(tokens: number, limit: number): RequestFailure {
-  return new RequestFailure('too-long', `a text of ${tokens} tokens is longer than the ${limit} that are read`);
+  return new RequestFailure(
+    'too-long',
+    `a text of ${tokens} tokens is longer than the ${limit} that are read`,
+  );
 }
 
 function scaleToUnit(vector: Float32Array): void {

@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { CrossrankError } from '../errors';
+import { ActiveRequests } from './active-requests';
 import { buildApp } from './app';
+import { RequestFailure } from './failure';
 import { Models } from './models';
 import { readServerOptions, type ServerOptions, type ServerSettings } from './options';
-import { ActiveRequests } from './active-requests';
-import { RequestFailure } from './failure';
 
 /** Of requests that are ended: until their answers are written. */
 const LAST_ANSWERS_MS = 1000;
@@ -109,5 +109,7 @@ function notListening(error: NodeJS.ErrnoException, host: string, port: number):
     ENOTFOUND: `the host ${host} is not known; name an address of this machine`,
   };
   const message = error.code === undefined ? undefined : why[error.code];
-  return message === undefined ? error : new CrossrankError('ERR_INVALID_ARGUMENT', message, { cause: error });
+  return message === undefined
+    ? error
+    : new CrossrankError('ERR_INVALID_ARGUMENT', message, { cause: error });
 }

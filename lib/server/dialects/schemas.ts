@@ -9,7 +9,10 @@ export const POSITIVE = { type: 'integer', minimum: 1 } as const;
 export const STRINGS = arrayOf(STRING);
 export const STRING_OR_STRINGS = { anyOf: [STRING, STRINGS] } as const;
 
-export function arrayOf(items: JsonSchema, limits: { minItems?: number; maxItems?: number } = {}): JsonSchema {
+export function arrayOf(
+  items: JsonSchema,
+  limits: { minItems?: number; maxItems?: number } = {},
+): JsonSchema {
   return { type: 'array', items, ...limits };
 }
 
@@ -23,7 +26,10 @@ export function oneOf(...choices: readonly string[]): JsonSchema {
 }
 
 /** An object with these fields; others are let pass and not read, as most of these APIs do. */
-export function object(required: Readonly<Record<string, JsonSchema>>, optional: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {
+export function object(
+  required: Readonly<Record<string, JsonSchema>>,
+  optional: Readonly<Record<string, JsonSchema>> = {},
+): JsonSchema {
   return { type: 'object', required: Object.keys(required), properties: { ...required, ...optional } };
 }
 

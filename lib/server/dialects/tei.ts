@@ -63,7 +63,8 @@ const rerank: Endpoint = {
       raw_scores?: boolean;
       return_text?: boolean;
     };
-    if (texts.length === 0) throw new RequestFailure('invalid', '`texts` cannot be empty', { field: 'texts' });
+    if (texts.length === 0)
+      throw new RequestFailure('invalid', '`texts` cannot be empty', { field: 'texts' });
     return {
       call: {
         kind: 'rank',
@@ -98,7 +99,8 @@ const embed: Endpoint = {
   read(body) {
     const { inputs, normalize } = body as { inputs: string | string[]; normalize?: boolean };
     const texts = typeof inputs === 'string' ? [inputs] : inputs;
-    if (texts.length === 0) throw new RequestFailure('invalid', '`inputs` cannot be empty', { field: 'inputs' });
+    if (texts.length === 0)
+      throw new RequestFailure('invalid', '`inputs` cannot be empty', { field: 'inputs' });
     return {
       call: {
         kind: 'embed',
@@ -119,9 +121,13 @@ function truncation(body: Body): 'truncate' | 'refuse' {
   const { truncate, truncation_direction: direction } = body;
   if (truncate === false) return 'refuse';
   if (direction === 'Left' || direction === 'left') {
-    throw new RequestFailure('unsupported', 'texts are cut at their end: truncation_direction cannot be Left', {
-      field: 'truncation_direction',
-    });
+    throw new RequestFailure(
+      'unsupported',
+      'texts are cut at their end: truncation_direction cannot be Left',
+      {
+        field: 'truncation_direction',
+      },
+    );
   }
   return 'truncate';
 }
@@ -130,7 +136,9 @@ function truncation(body: Body): 'truncate' | 'refuse' {
 function promptOf(name: string | undefined): 'query' | 'document' | undefined {
   if (name === undefined || name === 'query') return name;
   if (name === 'passage' || name === 'document') return 'document';
-  throw new RequestFailure('invalid', 'prompt_name can be query, passage or document', { field: 'prompt_name' });
+  throw new RequestFailure('invalid', 'prompt_name can be query, passage or document', {
+    field: 'prompt_name',
+  });
 }
 
 export const tei: Dialect = {
@@ -138,7 +146,8 @@ export const tei: Dialect = {
   title: 'text-embeddings-inference',
   endpoints: [rerank, embed],
   writeError({ kind, message, field }: RequestFailure): ErrorAnswer {
-    const isEmpty = kind === 'invalid' && (field === 'texts' || field === 'inputs') && message.endsWith('be empty');
+    const isEmpty =
+      kind === 'invalid' && (field === 'texts' || field === 'inputs') && message.endsWith('be empty');
     const [status, type] = isEmpty ? ([400, 'Empty'] as const) : ERRORS[kind];
     return { status, body: { error: message, error_type: type } };
   },
