@@ -91,8 +91,13 @@ export async function run(args: readonly string[]): Promise<number> {
   const values = readValues(args, OPTIONS);
   const workers = integer(values, 'workers', MAX_WORKERS) ?? 1;
   const options = await readOptions(values, workers);
-  if (workers > 1 && cluster.isPrimary) return supervise(workers, options);
-  return serve(values, options);
+  if (workers === 1) return serve(values, options);
+  if (cluster.isPrimary) return supervise(workers, options);
+  try {
+    return await serve(values, options);
+  } finally {
+    process.disconnect(); // the channel to the primary would keep a worker that has ended, or could not start
+  }
 }
 
 async function readOptions(values: Values, workers: number): Promise<ServerOptions> {
@@ -157,8 +162,6 @@ async function serve(values: Values, options: ServerOptions): Promise<number> {
   } finally {
     await server.close();
   }
-  // Of a worker: the channel to the primary would keep it.
-  if (isWorker) process.disconnect?.();
   return 0;
 }
 

@@ -60,7 +60,7 @@ export class Dispatcher {
     let best: Target | undefined;
     let strength = -1;
     for (const target of targets) {
-      const claim = STRENGTH[target.endpoint.claim(isObject(body) ? body : NO_BODY, headers)];
+      const claim = strengthOf(target, body, headers);
       const isNamed = target.dialect.name === this.#api;
       if (claim > strength || (claim === strength && isNamed)) {
         best = target;
@@ -75,6 +75,12 @@ export class Dispatcher {
     const target = path === undefined ? undefined : this.choose(path, undefined, headers);
     return target?.dialect ?? this.#default;
   }
+}
+
+/** Where there is no body, only what is certain without one goes before the others. */
+function strengthOf({ endpoint }: Target, body: unknown, headers: IncomingHttpHeaders): number {
+  if (isObject(body)) return STRENGTH[endpoint.claim(body, headers)];
+  return endpoint.claim(NO_BODY, headers) === 'certain' ? STRENGTH.certain : STRENGTH.possible;
 }
 
 /** @throws RequestFailure with `malformed` or `invalid` */

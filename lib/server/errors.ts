@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import { CrossrankError } from '../errors';
 import { type FailureKind, RequestFailure } from './failure';
 
@@ -22,13 +21,12 @@ const FRAMEWORK_FAILURES: Readonly<Record<string, [FailureKind, string]>> = {
  * client's own mistakes are passed on; the rest is `internal`, with the error as its cause for the log.
  */
 export function toFailure(error: unknown): RequestFailure {
-  if (types.isNativeError(error)) {
-    if (error instanceof RequestFailure) return error;
-    if (error instanceof CrossrankError) return failureOfEngine(error);
-    const { code } = error as { code?: unknown };
-    const known = typeof code === 'string' ? FRAMEWORK_FAILURES[code] : undefined;
-    if (known !== undefined) return new RequestFailure(known[0], known[1], { cause: error });
-  }
+  if (error instanceof RequestFailure) return error;
+  if (error instanceof CrossrankError) return failureOfEngine(error);
+  // Errors of fastify are made without `class`, so no check of a native error finds them.
+  const { code } = (error ?? {}) as { code?: unknown };
+  const known = typeof code === 'string' ? FRAMEWORK_FAILURES[code] : undefined;
+  if (known !== undefined) return new RequestFailure(known[0], known[1], { cause: error });
   return new RequestFailure('internal', 'the server failed; its log tells why', { cause: error });
 }
 
