@@ -10,12 +10,14 @@ import {
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
 import { describe, type EmbedderInfo } from './info';
+import { type EmbedResponse, timingsOf } from './response';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
 import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'multilingual-e5-small-zh-en';
+/** The embedded model. */
+export const DEFAULT_EMBEDDER = 'multilingual-e5-small-zh-en';
 
 /**
  * Turns texts into vectors whose cosine tells how alike the texts are: the bi-encoder of a first stage.
@@ -49,7 +51,7 @@ export class Embedder implements TextEmbedder {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkEmbedderLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : resolve(model);
     return traceLoad(folder, () => Embedder.#load(folder, options));
   }
 
@@ -78,6 +80,14 @@ export class Embedder implements TextEmbedder {
    * `ERR_RUNTIME` or `ERR_CLOSED`; with the reason of `signal` when that is aborted
    */
   async embed(texts: readonly string[], options: EmbedTextOptions = {}): Promise<Float32Array[]> {
+    return (await this.embedWithUsage(texts, options)).embeddings;
+  }
+
+  /**
+   * As {@link Embedder.embed}, and what it took.
+   * @throws as {@link Embedder.embed}
+   */
+  async embedWithUsage(texts: readonly string[], options: EmbedTextOptions = {}): Promise<EmbedResponse> {
     const started = performance.now();
     const { info } = this.#engine;
     checkEmbedOptions(options, this.#lengthLimits());
@@ -92,9 +102,14 @@ export class Embedder implements TextEmbedder {
         sigmoid: false,
         ...UNRANKED,
       };
-      const { scores } = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const outcome = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const { scores, pairs, cached, tokens } = outcome;
       const { dimension } = this.space;
-      return documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
+      return {
+        embeddings: documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension)),
+        usage: { texts: pairs, cached, tokens },
+        timings: timingsOf(outcome, started),
+      };
     });
   }
 

@@ -48,7 +48,15 @@ export { ListwiseReranker, type ListwiseResponse, type ListwiseWindow } from './
 export type { ListwiseOptions } from './ranking/listwise-options';
 export type { Ranker, RankOptions } from './ranking/ranker';
 export { Reranker } from './reranker';
-export type { RankedDocument, RankedIndex, RerankResponse, TextSpan } from './response';
+export type {
+  CallTimings,
+  EmbedResponse,
+  RankedDocument,
+  RankedIndex,
+  RerankResponse,
+  ScoreResponse,
+  TextSpan,
+} from './response';
 export { type Chunk, Chunker, type ChunkerOptions, chunkId } from './search/chunker';
 export { type FusedHit, type FusionOptions, type FusionSource, fuse } from './search/fusion';
 export { type DocumentSource, KeywordIndex, type KeywordIndexOptions } from './search/keyword-index';

@@ -17,12 +17,20 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
+import {
+  type RankedDocument,
+  type RankedIndex,
+  type RerankResponse,
+  type ScoreResponse,
+  timingsOf,
+  toResults,
+} from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import type { RerankerStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'crossrank-mini';
+/** The embedded model. */
+export const DEFAULT_RERANKER = 'crossrank-mini';
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -52,7 +60,7 @@ export class Reranker {
       throw invalidArgument('model', 'the path of a model folder', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
+    const folder = model === undefined ? embeddedModel(DEFAULT_RERANKER) : resolve(model);
     return traceLoad(folder, () => Reranker.#load(folder, options));
   }
 
@@ -124,13 +132,13 @@ export class Reranker {
         options.longDocuments === 'chunk'
           ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
           : await run(texts, ranking);
-      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const { degraded, scored, pairs, windows, cached, tokens } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
         usage: { pairs, windows, cached, tokens },
-        timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
+        timings: timingsOf(outcome, started),
       };
     });
   }
@@ -146,6 +154,17 @@ export class Reranker {
     pairs: readonly (readonly [string, string])[],
     options: ScoringOptions = {},
   ): Promise<Float32Array> {
+    return (await this.score(pairs, options)).scores;
+  }
+
+  /**
+   * As {@link Reranker.predict}, and what it took.
+   * @throws as {@link Reranker.rerank}
+   */
+  async score(
+    pairs: readonly (readonly [string, string])[],
+    options: ScoringOptions = {},
+  ): Promise<ScoreResponse> {
     const started = performance.now();
     checkScoringOptions(options, this.#lengthLimits());
     options.signal?.throwIfAborted();
@@ -174,7 +193,8 @@ export class Reranker {
     }
     return this.#traced('predict', pairs.length, options, async () => {
       const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
-      return outcome.scores;
+      const { scores, pairs: count, cached, tokens } = outcome;
+      return { scores, usage: { pairs: count, cached, tokens }, timings: timingsOf(outcome, started) };
     });
   }
 

@@ -55,17 +55,54 @@ export interface RerankResponse<R> {
     /** Tokens computed for this call, special tokens included. */
     tokens: number;
   };
-  /** Wall time in milliseconds. */
-  timings: {
-    /** From the first text taken up to the last one tokenized. */
-    tokenizeMs: number;
-    /** Waiting for a free engine thread. */
-    queueMs: number;
-    /** From the first chunk's start to the last one's end. */
-    computeMs: number;
-    /** From the call to its answer. */
-    totalMs: number;
+  timings: CallTimings;
+}
+
+/** Wall time of a call, in milliseconds. */
+export interface CallTimings {
+  /** From the first text taken up to the last one tokenized. */
+  tokenizeMs: number;
+  /** Waiting for a free engine thread. */
+  queueMs: number;
+  /** From the first chunk's start to the last one's end. */
+  computeMs: number;
+  /** From the call to its answer. */
+  totalMs: number;
+}
+
+/** The answer to {@link Reranker.score}. */
+export interface ScoreResponse {
+  /** Of each pair in input order; `[pairs, labels]` row by row where the model has several labels. */
+  scores: Float32Array;
+  usage: {
+    /** (query, document) pairs of the call. */
+    pairs: number;
+    /** Of these, those whose score was there already, or was computed for the same pair of this or another call. */
+    cached: number;
+    /** Tokens computed for this call, special tokens included. */
+    tokens: number;
   };
+  timings: CallTimings;
+}
+
+/** The answer to {@link Embedder.embedWithUsage}. */
+export interface EmbedResponse {
+  /** A vector for each text, in input order: views of one buffer. */
+  embeddings: Float32Array[];
+  usage: {
+    /** Of the call. */
+    texts: number;
+    /** Of these, those whose embedding was there already, or was computed for the same text of this or another call. */
+    cached: number;
+    /** Tokens computed for this call, prefixes and special tokens included. */
+    tokens: number;
+  };
+  timings: CallTimings;
+}
+
+/** @param started - `performance.now()` of the call */
+export function timingsOf({ tokenizeMs, queueMs, computeMs }: NativeOutcome, started: number): CallTimings {
+  return { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started };
 }
 
 /** Of a call without documents. */

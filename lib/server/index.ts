@@ -1,0 +1,8 @@
+/**
+ * The server as `crossrank serve` runs it, from code: `import { createServer } from 'crossrank/server'`.
+ *
+ * @packageDocumentation
+ */
+export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';
+export type { ServerOptions, ServerSettings } from './options';
+export { createServer, type Server } from './server';
