@@ -14,6 +14,7 @@ import { toFailure } from './errors';
 import { RequestFailure } from './failure';
 import { information } from './information';
 import type { ModelPool } from './model-pool';
+import { openApi } from './openapi-route';
 import type { ServerSettings } from './options';
 import type { ServerContext } from './plugin';
 import { runCall } from './run';
@@ -53,7 +54,8 @@ export async function buildApp(
   const app = newFastify(options, dispatcher, errors);
 
   followRequests(app, active, bodies);
-  if (options.cors.length > 0) await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
+  if (options.cors.length > 0)
+    await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
   guard(app, active, new AccessKeys(options.apiKeys));
   readJson(app, bodies);
   app.setErrorHandler((error, request, reply) => errors.send(error, request, reply));
@@ -65,7 +67,7 @@ export async function buildApp(
     activeRequests: () => active.count,
     isClosing: () => active.isClosing,
   };
-  for (const plugin of [information, ...options.plugins]) await plugin(app, context);
+  for (const plugin of [information, openApi, ...options.plugins]) await plugin(app, context);
   for (const path of dispatcher.paths()) {
     app.post(path, (request, reply) => answer(request, reply, { path, dispatcher, pool, options }));
   }
@@ -172,7 +174,8 @@ function guard(app: FastifyInstance, active: ActiveRequests, keys: AccessKeys): 
     if (!request.is404) return done();
     const [path = '/'] = request.url.split('?', 1);
     const allowed = methods.get(path);
-    if (allowed === undefined) return done(new RequestFailure('not-found', 'there is nothing at this address'));
+    if (allowed === undefined)
+      return done(new RequestFailure('not-found', 'there is nothing at this address'));
     const list = [...allowed].join(', ');
     reply.header('allow', list);
     return done(new RequestFailure('method', `this address takes ${list}`));
@@ -244,7 +247,8 @@ class ErrorWriter {
       served.api = dialect.name;
     }
     const { status, body } = dialect.writeError(failure, served.id);
-    if (failure.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
+    if (failure.retryAfterMs !== undefined)
+      reply.header('retry-after', Math.max(1, Math.ceil(failure.retryAfterMs / 1000)));
     if (this.#active.isClosing) reply.header('connection', 'close');
     reply.code(status).type(JSON_TYPE).send(JSON.stringify(body));
   }
@@ -269,7 +273,10 @@ function rawFailure(code: string | undefined): [string, RequestFailure] {
     return ['408 Request Timeout', new RequestFailure('timeout', 'the request came too slowly')];
   }
   if (code === 'HPE_HEADER_OVERFLOW') {
-    return ['431 Request Header Fields Too Large', new RequestFailure('too-large', 'the headers are too large')];
+    return [
+      '431 Request Header Fields Too Large',
+      new RequestFailure('too-large', 'the headers are too large'),
+    ];
   }
   return ['400 Bad Request', new RequestFailure('malformed', 'this is no HTTP request')];
 }

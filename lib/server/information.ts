@@ -71,7 +71,7 @@ function common({ options }: ServerContext, version: string): object {
   };
 }
 
-function packageVersion(): string {
+export function packageVersion(): string {
   const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
   return (JSON.parse(manifest) as { version: string }).version;
 }

@@ -90,14 +90,18 @@ function componentSchemas({ dialects, maxDocuments }: DocumentedServer): JsonSch
   for (const { name, title, endpoints, errorSchema } of dialects) {
     schemas[errorName(name)] = { title: `Error of ${title}`, ...errorSchema };
     for (const { operationId, requestSchema, responseSchema } of endpoints) {
-      schemas[`${operationId}Request`] = { title: `Request of ${title}`, ...bounded(requestSchema, maxDocuments) };
+      schemas[`${operationId}Request`] = {
+        title: `Request of ${title}`,
+        ...bounded(requestSchema, maxDocuments),
+      };
       schemas[`${operationId}Response`] = { title: `Response of ${title}`, ...responseSchema };
     }
   }
   return schemas;
 }
 
-const errorName = (api: string) => `${api.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())}Error`;
+const errorName = (api: string) =>
+  `${api.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase())}Error`;
 
 const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
@@ -219,7 +223,17 @@ function ownPaths(server: DocumentedServer): JsonSchema {
   const { dialects, api, metrics } = server;
   const first = dialects.find(({ name }) => name === api) ?? (dialects[0] as Dialect);
   const errors = (isPublic: boolean, ...more: FailureKind[]) =>
-    failures([first], [...(isPublic ? [] : (['unauthorized'] as const)), 'malformed', 'method', 'closing', 'internal', ...more]);
+    failures(
+      [first],
+      [
+        ...(isPublic ? [] : (['unauthorized'] as const)),
+        'malformed',
+        'method',
+        'closing',
+        'internal',
+        ...more,
+      ],
+    );
   const get = (
     operationId: string,
     summary: string,
@@ -239,7 +253,10 @@ function ownPaths(server: DocumentedServer): JsonSchema {
   });
   return {
     '/health': get('health', 'Whether the server takes requests', undefined, true),
-    '/info': get('info', 'The first model, as text-embeddings-inference tells it', json(INFO), false, ['unsupported', 'timeout']),
+    '/info': get('info', 'The first model, as text-embeddings-inference tells it', json(INFO), false, [
+      'unsupported',
+      'timeout',
+    ]),
     '/v1/models': get('models', 'The models that are served', json(MODELS), false),
     '/openapi.json': get('openApi', 'This document', json({ type: 'object' }), true),
     ...(metrics === undefined

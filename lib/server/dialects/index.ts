@@ -9,4 +9,13 @@ import { vllm } from './vllm';
 import { voyage } from './voyage';
 
 /** In the order in which they are asked for a request that several could be meant for. */
-export const DIALECTS: readonly Dialect[] = [tei, jina, cohereV1, cohereV2, voyage, openai, vllm, huggingface];
+export const DIALECTS: readonly Dialect[] = [
+  tei,
+  jina,
+  cohereV1,
+  cohereV2,
+  voyage,
+  openai,
+  vllm,
+  huggingface,
+];
