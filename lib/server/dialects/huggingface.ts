@@ -198,10 +198,11 @@ export const huggingface: Dialect = {
   endpoints: [
     { ...ANY_TASK, claim, path: '/', operationId: 'huggingfaceRoot' },
     { ...ANY_TASK, claim, path: '/predict', operationId: 'huggingfacePredict' },
-    { ...ANY_TASK, claim, path: '/models/:model', operationId: 'huggingfaceModel' },
     ...ofTask('text-ranking', 'TextRanking', TEXT_RANKING),
     ...ofTask('sentence-similarity', 'SentenceSimilarity', SENTENCE_SIMILARITY),
     ...ofTask('feature-extraction', 'FeatureExtraction', FEATURE_EXTRACTION),
+    // Last: a model's name may have slashes, so this path takes what the others leave.
+    { ...ANY_TASK, claim, path: '/models/:model', operationId: 'huggingfaceModel' },
   ],
   writeError,
   errorSchema: ERROR,

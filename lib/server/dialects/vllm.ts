@@ -202,6 +202,12 @@ const RERANK: Omit<Endpoint, 'path' | 'operationId' | 'claim'> = {
   read: readRerank,
 };
 
+const VERSIONED = {
+  ...RERANK,
+  claim: claimVersioned,
+  example: { ...RERANK.example, truncate_prompt_tokens: -1 }, // which tells that it is vLLM's
+};
+
 export const vllm: Dialect = {
   name: 'vllm',
   title: 'vLLM',
@@ -209,8 +215,8 @@ export const vllm: Dialect = {
     { ...SCORE, path: '/score', operationId: 'vllmScore' },
     { ...SCORE, path: '/v1/score', operationId: 'vllmScoreV1' },
     { ...RERANK, path: '/rerank', operationId: 'vllmRerank', claim: claimRoot },
-    { ...RERANK, path: '/v1/rerank', operationId: 'vllmRerankV1', claim: claimVersioned },
-    { ...RERANK, path: '/v2/rerank', operationId: 'vllmRerankV2', claim: claimVersioned },
+    { ...VERSIONED, path: '/v1/rerank', operationId: 'vllmRerankV1' },
+    { ...VERSIONED, path: '/v2/rerank', operationId: 'vllmRerankV2' },
   ],
   writeError,
   errorSchema: ERROR,
