@@ -19,6 +19,7 @@ import { toFailure } from './errors';
 import { RequestFailure } from './failure';
 import { information } from './information';
 import type { ModelPool } from './model-pool';
+import { openApi } from './openapi-route';
 import type { ServerSettings } from './options';
 import type { ServerContext } from './plugin';
 import { runCall } from './run';
@@ -71,7 +72,7 @@ export async function buildApp(
     activeRequests: () => active.count,
     isClosing: () => active.isClosing,
   };
-  for (const plugin of [information, ...options.plugins]) await plugin(app, context);
+  for (const plugin of [information, openApi, ...options.plugins]) await plugin(app, context);
   // After the hooks of plugins, which hear of what is refused, too.
   guard(app, active, new AccessKeys(options.apiKeys), methods);
   for (const path of dispatcher.paths()) {

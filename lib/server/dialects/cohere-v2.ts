@@ -57,7 +57,7 @@ export const cohereV2: Dialect = {
         properties: { text: { type: 'string' } },
       }),
       example: { model: 'rerank-v3.5', ...EXAMPLE, top_n: 2 },
-      claim: () => 'certain',
+      claim: () => 'possible', // vLLM has the path, too, and is sure of bodies with its own fields
       read,
     },
   ],

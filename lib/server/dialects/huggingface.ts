@@ -1,6 +1,7 @@
 import type { Answer, EmbedAnswer, RankAnswer, ScoreAnswer } from '../calls';
 import type { Body, Dialect, Endpoint, ErrorAnswer, JsonSchema, Reading } from '../dialect';
-import type { FailureKind, RequestFailure } from '../failure';
+import type { RequestFailure } from '../failure';
+import { STATUSES } from './statuses';
 
 /**
  * Hugging Face's inference API, as `InferenceClient` for Node.js and Python and Inference Endpoints speak it: what to do is
@@ -127,23 +128,7 @@ const ERROR: JsonSchema = {
   properties: { error: { type: 'string' } },
 };
 
-const STATUS: Record<FailureKind, number> = {
-  malformed: 400,
-  invalid: 400,
-  'too-large': 413,
-  'too-many': 400,
-  'too-long': 400,
-  'unknown-model': 404,
-  unsupported: 400,
-  unauthorized: 401,
-  'not-found': 404,
-  method: 405,
-  'media-type': 415,
-  'queue-full': 429,
-  closing: 503,
-  timeout: 504,
-  internal: 500,
-};
+const STATUS = { ...STATUSES, unsupported: 400 };
 
 interface Options {
   return_documents?: boolean | null;
@@ -213,10 +198,11 @@ export const huggingface: Dialect = {
   endpoints: [
     { ...ANY_TASK, claim, path: '/', operationId: 'huggingfaceRoot' },
     { ...ANY_TASK, claim, path: '/predict', operationId: 'huggingfacePredict' },
-    { ...ANY_TASK, claim, path: '/models/:model', operationId: 'huggingfaceModel' },
     ...ofTask('text-ranking', 'TextRanking', TEXT_RANKING),
     ...ofTask('sentence-similarity', 'SentenceSimilarity', SENTENCE_SIMILARITY),
     ...ofTask('feature-extraction', 'FeatureExtraction', FEATURE_EXTRACTION),
+    // Last: a model's name may have slashes, so this path takes what the others leave.
+    { ...ANY_TASK, claim, path: '/models/:model', operationId: 'huggingfaceModel' },
   ],
   writeError,
   errorSchema: ERROR,

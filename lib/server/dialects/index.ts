@@ -15,7 +15,7 @@ export const DIALECTS: readonly Dialect[] = [
   cohereV1,
   cohereV2,
   voyage,
-  vllm,
   openai,
+  vllm,
   huggingface,
 ];

@@ -1,6 +1,8 @@
-import type { Answer, EmbedAnswer } from '../calls';
+import type { EmbedAnswer } from '../calls';
 import type { Body, Dialect, ErrorAnswer, JsonSchema, Reading } from '../dialect';
 import type { FailureKind, RequestFailure } from '../failure';
+import { EMBEDDING_DATA, embeddingData } from './embedding-data';
+import { STATUSES } from './statuses';
 
 /**
  * OpenAI's `/v1/embeddings`, as `openai` for Node.js and Python, LangChain and LlamaIndex call it.
@@ -50,18 +52,7 @@ const RESPONSE: JsonSchema = {
   required: ['object', 'data', 'model', 'usage'],
   properties: {
     object: { const: 'list' },
-    data: {
-      type: 'array',
-      items: {
-        type: 'object',
-        required: ['object', 'index', 'embedding'],
-        properties: {
-          object: { const: 'embedding' },
-          index: { type: 'integer', minimum: 0 },
-          embedding: { anyOf: [{ type: 'array', items: { type: 'number' } }, { type: 'string' }] },
-        },
-      },
-    },
+    data: EMBEDDING_DATA,
     model: { type: 'string' },
     usage: {
       type: 'object',
@@ -91,23 +82,15 @@ const ERROR: JsonSchema = {
   },
 };
 
-/** Status, `type` and `code`; the clients retry 408, 409, 429 and everything from 500 on. */
-const FAILURES: Record<FailureKind, readonly [status: number, type: string, code: string | null]> = {
-  malformed: [400, 'invalid_request_error', null],
-  invalid: [400, 'invalid_request_error', null],
-  'too-large': [413, 'invalid_request_error', null],
-  'too-many': [400, 'invalid_request_error', null],
-  'too-long': [400, 'invalid_request_error', 'context_length_exceeded'],
-  'unknown-model': [404, 'invalid_request_error', 'model_not_found'],
-  unsupported: [400, 'invalid_request_error', null],
-  unauthorized: [401, 'invalid_request_error', 'invalid_api_key'],
-  'not-found': [404, 'invalid_request_error', 'unknown_url'],
-  method: [405, 'invalid_request_error', 'method_not_supported'],
-  'media-type': [415, 'invalid_request_error', null],
-  'queue-full': [429, 'requests', 'rate_limit_exceeded'],
-  closing: [503, 'server_error', null],
-  timeout: [504, 'server_error', 'timeout'],
-  internal: [500, 'server_error', null],
+/** The clients retry 408, 409, 429 and everything from 500 on. */
+const STATUS = { ...STATUSES, unsupported: 400 };
+
+const CODES: Partial<Record<FailureKind, string>> = {
+  'too-long': 'context_length_exceeded',
+  'unknown-model': 'model_not_found',
+  unauthorized: 'invalid_api_key',
+  'not-found': 'unknown_url',
+  'queue-full': 'rate_limit_exceeded',
 };
 
 interface EmbeddingsBody {
@@ -152,30 +135,22 @@ function readEmbeddings(body: Body): Reading {
       maxTokens: cut === -1 ? undefined : cut,
       tooLong: cut === undefined ? 'refuse' : 'truncate',
     },
-    write: (answer) => writeEmbeddings(answer, encoding_format === 'base64' ? toBase64 : toNumbers),
+    write: (answer) => writeEmbeddings(answer as EmbedAnswer, encoding_format ?? 'float'),
   };
 }
 
-function writeEmbeddings(answer: Answer, encode: (embedding: Float32Array) => unknown): unknown {
-  const { model, embeddings, tokens } = answer as EmbedAnswer;
+function writeEmbeddings(answer: EmbedAnswer, encoding: 'float' | 'base64'): unknown {
+  const { model, tokens } = answer;
   return {
     object: 'list',
-    data: embeddings.map((embedding, index) => ({
-      object: 'embedding',
-      index,
-      embedding: encode(embedding),
-    })),
+    data: embeddingData(answer, encoding),
     model,
     usage: { prompt_tokens: tokens, total_tokens: tokens },
   };
 }
 
-const toNumbers = (embedding: Float32Array) => Array.from(embedding);
-
-const toBase64 = ({ buffer, byteOffset, byteLength }: Float32Array) =>
-  Buffer.from(buffer, byteOffset, byteLength).toString('base64');
-
 function writeError({ kind, message, field }: RequestFailure): ErrorAnswer {
-  const [status, type, code] = FAILURES[kind];
-  return { status, body: { error: { message, type, param: field ?? null, code } } };
+  const status = STATUS[kind];
+  const type = kind === 'queue-full' ? 'requests' : status < 500 ? 'invalid_request_error' : 'server_error';
+  return { status, body: { error: { message, type, param: field ?? null, code: CODES[kind] ?? null } } };
 }

@@ -1,6 +1,7 @@
 import type { Answer, RankAnswer, ScoreAnswer } from '../calls';
 import type { Body, Dialect, Endpoint, ErrorAnswer, JsonSchema, Reading } from '../dialect';
-import { type FailureKind, RequestFailure } from '../failure';
+import { RequestFailure } from '../failure';
+import { STATUSES } from './statuses';
 
 /**
  * vLLM's `/score` and `/rerank`, with their `/v1` and `/v2` twins, as of vLLM 0.11 to 0.16.
@@ -149,22 +150,17 @@ const ERROR: JsonSchema = {
   },
 };
 
-const FAILURES: Record<FailureKind, readonly [status: number, type: string]> = {
-  malformed: [400, 'Bad Request'],
-  invalid: [400, 'BadRequestError'],
-  'too-large': [413, 'BadRequestError'],
-  'too-many': [400, 'BadRequestError'],
-  'too-long': [400, 'BadRequestError'],
-  'unknown-model': [404, 'NotFoundError'],
-  unsupported: [400, 'BadRequestError'],
-  unauthorized: [401, 'UnauthorizedError'],
-  'not-found': [404, 'NotFoundError'],
-  method: [405, 'MethodNotAllowedError'],
-  'media-type': [415, 'BadRequestError'],
-  'queue-full': [429, 'TooManyRequestsError'],
-  closing: [503, 'ServiceUnavailableError'],
-  timeout: [504, 'GatewayTimeoutError'],
-  internal: [500, 'InternalServerError'],
+const STATUS = { ...STATUSES, unsupported: 400 };
+
+/** `error.type` by status. */
+const TYPES: Readonly<Record<number, string>> = {
+  401: 'UnauthorizedError',
+  404: 'NotFoundError',
+  405: 'MethodNotAllowedError',
+  429: 'TooManyRequestsError',
+  500: 'InternalServerError',
+  503: 'ServiceUnavailableError',
+  504: 'GatewayTimeoutError',
 };
 
 interface AnyBody {
@@ -206,6 +202,12 @@ const RERANK: Omit<Endpoint, 'path' | 'operationId' | 'claim'> = {
   read: readRerank,
 };
 
+const VERSIONED = {
+  ...RERANK,
+  claim: claimVersioned,
+  example: { ...RERANK.example, truncate_prompt_tokens: -1 }, // which tells that it is vLLM's
+};
+
 export const vllm: Dialect = {
   name: 'vllm',
   title: 'vLLM',
@@ -213,8 +215,8 @@ export const vllm: Dialect = {
     { ...SCORE, path: '/score', operationId: 'vllmScore' },
     { ...SCORE, path: '/v1/score', operationId: 'vllmScoreV1' },
     { ...RERANK, path: '/rerank', operationId: 'vllmRerank', claim: claimRoot },
-    { ...RERANK, path: '/v1/rerank', operationId: 'vllmRerankV1', claim: claimVersioned },
-    { ...RERANK, path: '/v2/rerank', operationId: 'vllmRerankV2', claim: claimVersioned },
+    { ...VERSIONED, path: '/v1/rerank', operationId: 'vllmRerankV1' },
+    { ...VERSIONED, path: '/v2/rerank', operationId: 'vllmRerankV2' },
   ],
   writeError,
   errorSchema: ERROR,
@@ -264,7 +266,7 @@ function readRerank(body: Body): Reading {
       ...readCommon(request),
       query: request.query,
       documents,
-      topK: topN > 0 ? topN : undefined,
+      topK: topN > 0 ? Math.min(topN, documents.length) : undefined, // 1e300 is an integer in JSON
     },
     write: (answer) => writeRerank(answer, documents),
   };
@@ -315,6 +317,7 @@ function writeRerank(answer: Answer, documents: readonly string[]): unknown {
 }
 
 function writeError({ kind, message, field }: RequestFailure): ErrorAnswer {
-  const [status, type] = FAILURES[kind];
-  return { status, body: { error: { message, type, param: field ?? null, code: status } } };
+  const code = STATUS[kind];
+  const type = TYPES[code] ?? 'BadRequestError';
+  return { status: code, body: { error: { message, type, param: field ?? null, code } } };
 }
