@@ -1,0 +1,37 @@
+import { Progress } from '../../lib/cli/progress';
+import { formatTable } from '../../lib/cli/table';
+import { runBench, writeNamed } from '../entry';
+import { parseIntegrationArguments, USAGE } from './arguments';
+import { type IntegrationsResult, measureIntegrations } from './measure';
+
+async function main(args: readonly string[]): Promise<void> {
+  const options = parseIntegrationArguments(args);
+  if (options.help) {
+    console.log(USAGE);
+    return;
+  }
+  const result = await measureIntegrations(options, new Progress());
+  const json = `${JSON.stringify(result, undefined, 2)}\n`;
+  if (options.json !== '-') console.log(report(result));
+  else process.stdout.write(json);
+  if (options.json !== undefined && options.json !== '-') writeNamed('json', options.json, json);
+}
+
+function report({ machine, model, callers, documents, overheads }: IntegrationsResult): string {
+  const { precision, threads } = model.info;
+  const name = `${model.name}${model.synthetic ? ' (random weights)' : ''}`;
+  const rows = overheads.map(({ name, rounds, ratio }) => {
+    const best = (side: 'framework' | 'library') =>
+      Math.max(...rounds.map((round) => round[side])).toFixed(0);
+    const { median, min, max } = ratio;
+    return [name, best('framework'), best('library'), median.toFixed(3), min.toFixed(3), max.toFixed(3)];
+  });
+  return (
+    `${machine.cpu}, ${machine.usableProcessors} processors, Node.js ${machine.node}\n` +
+    `${name}, ${precision}, ${threads} threads; ${callers} requests of ${documents} documents at a time, in turns\n\n` +
+    `${formatTable(['through', 'a second', 'library', 'ratio', 'least', 'most'], rows)}\n\n` +
+    'a second: pairs, or texts of embeddings, at best; ratio: to the library in the same round, the median'
+  );
+}
+
+runBench(main);
