@@ -1,5 +1,6 @@
 import { Progress } from '../../lib/cli/progress';
 import { formatTable } from '../../lib/cli/table';
+import type { Spread } from '../../lib/statistics';
 import { runBench, writeNamed } from '../entry';
 import { parseIntegrationArguments, USAGE } from './arguments';
 import { type IntegrationsResult, measureIntegrations } from './measure';
@@ -20,18 +21,21 @@ async function main(args: readonly string[]): Promise<void> {
 function report({ machine, model, callers, documents, overheads }: IntegrationsResult): string {
   const { precision, threads } = model.info;
   const name = `${model.name}${model.synthetic ? ' (random weights)' : ''}`;
-  const rows = overheads.map(({ name, rounds, ratio }) => {
+  const rows = overheads.map(({ name, rounds, ratio, cpuRatio }) => {
     const best = (side: 'framework' | 'library') =>
-      Math.max(...rounds.map((round) => round[side])).toFixed(0);
-    const { median, min, max } = ratio;
-    return [name, best('framework'), best('library'), median.toFixed(3), min.toFixed(3), max.toFixed(3)];
+      Math.max(...rounds.map((round) => round[side].perSecond)).toFixed(0);
+    return [name, best('framework'), best('library'), spread(ratio), spread(cpuRatio)];
   });
   return (
     `${machine.cpu}, ${machine.usableProcessors} processors, Node.js ${machine.node}\n` +
     `${name}, ${precision}, ${threads} threads; ${callers} requests of ${documents} documents at a time, in turns\n\n` +
-    `${formatTable(['through', 'a second', 'library', 'ratio', 'least', 'most'], rows)}\n\n` +
-    'a second: pairs, or texts of embeddings, at best; ratio: to the library in the same round, the median'
+    `${formatTable(['through', 'a second', 'library', 'ratio', 'processor time'], rows)}\n\n` +
+    'a second: pairs, or texts of embeddings, at best; ratio and processor time: to the library in the same round'
   );
+}
+
+function spread({ median, min, max }: Spread): string {
+  return `${median.toFixed(3)} (${min.toFixed(3)}-${max.toFixed(3)})`;
 }
 
 runBench(main);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Embedder, Reranker } from '../../lib';
 import type { Progress } from '../../lib/cli/progress';
 import type { RerankerInfo } from '../../lib/info';
@@ -10,17 +11,26 @@ import { DOCUMENTS, LENGTH, requestOf, SETS } from '../serve/work';
 import { makeTexts, type TextSet } from '../texts';
 import { inTurns } from '../turns';
 import type { IntegrationBenchOptions } from './arguments';
-import { type Answer, SIDES, type SideName } from './sides';
+import { type Answer, SIDES, type Side, type SideName } from './sides';
 
 /** Requests at the same time: enough for all threads. */
 export const CALLERS = 8;
 
+/** What a side did in a round. */
+export interface Work {
+  /** Pairs or texts. */
+  perSecond: number;
+  /** Processor time of a pair or text, of all threads and processes that work for it. */
+  cpuMs: number;
+}
+
 export interface Overhead {
   name: SideName;
-  /** Pairs or texts a second, round by round. */
-  rounds: { framework: number; library: number }[];
-  /** Framework over library, round by round. */
+  rounds: { framework: Work; library: Work }[];
+  /** Pairs a second, framework over library, round by round. */
   ratio: Spread;
+  /** Processor time, framework over library: who shares the machine does not change it as much. */
+  cpuRatio: Spread;
 }
 
 export interface IntegrationsResult {
@@ -50,9 +60,8 @@ export async function measureIntegrations(
     for (const name of options.only) {
       const side = await SIDES[name](models);
       try {
-        const { framework, library } = side;
         const show = (share: number) => progress.show(name, share);
-        overheads.push(await measureOverhead(name, { framework, library, texts, ...options }, show));
+        overheads.push(await measureOverhead(name, { ...side, texts, ...options }, show));
       } finally {
         await side.close?.();
       }
@@ -71,9 +80,7 @@ export async function measureIntegrations(
   }
 }
 
-interface Contest {
-  framework: Answer;
-  library: Answer;
+interface Contest extends Side {
   texts: readonly TextSet[];
   rounds: number;
   requests: number;
@@ -82,29 +89,42 @@ interface Contest {
 /** Both sides have the same requests of a round, no text of which comes twice to either. */
 async function measureOverhead(
   name: SideName,
-  { framework, library, texts, rounds, requests }: Contest,
+  { framework, library, pid, texts, rounds, requests }: Contest,
   show: (share: number) => void,
 ): Promise<Overhead> {
-  const perSecond = async (answer: Answer, round: number) => {
+  const workOf = async (answer: Answer, round: number): Promise<Work> => {
     const started = performance.now();
+    const cpuStarted = cpuTimeMs(pid);
     let next = 0;
     let pairs = 0;
     const caller = async () => {
       while (next < requests) pairs += await answer(requestOf(texts, round, next++));
     };
     await Promise.all(Array.from({ length: CALLERS }, caller));
-    return (pairs / (performance.now() - started)) * 1000;
+    const cpuMs = (cpuTimeMs(pid) - cpuStarted) / pairs;
+    return { perSecond: (pairs / (performance.now() - started)) * 1000, cpuMs };
   };
-  await perSecond(framework, rounds); // code, connections and memory are warm then
+  await workOf(framework, rounds); // code, connections and memory are warm then
   const measured = await inTurns(
     rounds,
-    (round) => perSecond(framework, round),
-    (round) => perSecond(library, round),
+    (round) => workOf(framework, round),
+    (round) => workOf(library, round),
     (round) => show(round / rounds),
   );
   return {
     name,
     rounds: measured.map(([framework, library]) => ({ framework, library })),
-    ratio: spreadOf(measured.map(([framework, library]) => framework / library)),
+    ratio: spreadOf(measured.map(([framework, library]) => framework.perSecond / library.perSecond)),
+    cpuRatio: spreadOf(measured.map(([framework, library]) => framework.cpuMs / library.cpuMs)),
   };
+}
+
+/** Of this process, and on Linux of the other one. */
+function cpuTimeMs(pid: number | undefined): number {
+  const { user, system } = process.cpuUsage();
+  const own = (user + system) / 1000;
+  if (pid === undefined || process.platform !== 'linux') return own;
+  // After the program's name, which may hold anything: proc(5), fields 14 and 15, in ticks of 10 ms.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return own + (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -17,6 +17,8 @@ export type Answer = (request: TextSet) => Promise<number>;
 export interface Side {
   framework: Answer;
   library: Answer;
+  /** The process that works for the framework's side, where it is not this one. */
+  pid?: number;
   close?(): Promise<void>;
 }
 
@@ -153,6 +155,7 @@ export const SIDES = {
         return documents.length;
       },
       library: libraryRerank(models),
+      ...(transport.pid === null ? {} : { pid: transport.pid }),
       close: () => client.close(),
     };
   },
