@@ -21,16 +21,24 @@ async function main(args: readonly string[]): Promise<void> {
 function report({ machine, model, callers, documents, overheads }: IntegrationsResult): string {
   const { precision, threads } = model.info;
   const name = `${model.name}${model.synthetic ? ' (random weights)' : ''}`;
-  const rows = overheads.map(({ name, rounds, ratio, cpuRatio }) => {
+  const rows = overheads.map(({ name, rounds, ratio, layerMs, layerShare }) => {
     const best = (side: 'framework' | 'library') =>
-      Math.max(...rounds.map((round) => round[side].perSecond)).toFixed(0);
-    return [name, best('framework'), best('library'), spread(ratio), spread(cpuRatio)];
+      Math.max(...rounds.map((round) => round[side])).toFixed(0);
+    return [
+      name,
+      best('framework'),
+      best('library'),
+      spread(ratio),
+      `${layerMs.toFixed(2)} ms`,
+      `${(layerShare * 100).toFixed(2)} %`,
+    ];
   });
   return (
     `${machine.cpu}, ${machine.usableProcessors} processors, Node.js ${machine.node}\n` +
     `${name}, ${precision}, ${threads} threads; ${callers} requests of ${documents} documents at a time, in turns\n\n` +
-    `${formatTable(['through', 'a second', 'library', 'ratio', 'processor time'], rows)}\n\n` +
-    'a second: pairs, or texts of embeddings, at best; ratio and processor time: to the library in the same round'
+    `${formatTable(['through', 'a second', 'library', 'ratio', 'layer', 'share'], rows)}\n\n` +
+    'a second: pairs, or texts of embeddings, at best; ratio: to the library in the same round;\n' +
+    'layer: a request whose model answers at once, the median; share: of the time that the library takes for a request'
   );
 }
 

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { Embedder, Reranker } from '../../lib';
 import type { Progress } from '../../lib/cli/progress';
 import type { RerankerInfo } from '../../lib/info';
 import { nativeBinding } from '../../lib/native/binding';
-import { type Spread, spreadOf } from '../../lib/statistics';
+import { median, type Spread, spreadOf } from '../../lib/statistics';
 import { describeMachine, type Machine } from '../machine';
 import { loadOptions } from '../measure';
 import { chooseModel } from '../models';
@@ -11,26 +10,25 @@ import { DOCUMENTS, LENGTH, requestOf, SETS } from '../serve/work';
 import { makeTexts, type TextSet } from '../texts';
 import { inTurns } from '../turns';
 import type { IntegrationBenchOptions } from './arguments';
+import { INSTANT } from './instant';
 import { type Answer, SIDES, type Side, type SideName } from './sides';
 
 /** Requests at the same time: enough for all threads. */
 export const CALLERS = 8;
 
-/** What a side did in a round. */
-export interface Work {
-  /** Pairs or texts. */
-  perSecond: number;
-  /** Processor time of a pair or text, of all threads and processes that work for it. */
-  cpuMs: number;
-}
-
 export interface Overhead {
   name: SideName;
-  rounds: { framework: Work; library: Work }[];
+  /** Pairs or texts a second, round by round. */
+  rounds: { framework: number; library: number }[];
   /** Pairs a second, framework over library, round by round. */
   ratio: Spread;
-  /** Processor time, framework over library: who shares the machine does not change it as much. */
-  cpuRatio: Spread;
+  /**
+   * Of one request through the framework where the model answers at once, in milliseconds, the median; over MCP where the
+   * server has its scores in the cache.
+   */
+  layerMs: number;
+  /** That, as a share of the time that the library took for a request in its best round. */
+  layerShare: number;
 }
 
 export interface IntegrationsResult {
@@ -55,13 +53,20 @@ export async function measureIntegrations(
   await using embedder = await Embedder.load(undefined, loadEmbedder);
   try {
     const texts = await makeTexts(reranker, SETS, DOCUMENTS, LENGTH);
-    const models = { reranker, embedder, folder: model.folder };
+    const { precision } = reranker.info();
+    const serverArguments = [
+      ...(model.folder === undefined ? [] : ['--model', model.folder]),
+      ...(precision === 'model' ? [] : ['--precision', precision]),
+    ];
+    const models = { reranker, embedder, serverArguments };
     const overheads: Overhead[] = [];
     for (const name of options.only) {
       const side = await SIDES[name](models);
       try {
         const show = (share: number) => progress.show(name, share);
-        overheads.push(await measureOverhead(name, { ...side, texts, ...options }, show));
+        const layer = side.isApart ? side : await SIDES[name](INSTANT);
+        const layerMs = await measureLayer(layer.framework, texts);
+        overheads.push(await measureOverhead(name, { ...side, layerMs, texts, ...options }, show));
       } finally {
         await side.close?.();
       }
@@ -80,7 +85,22 @@ export async function measureIntegrations(
   }
 }
 
+const LAYER_REQUESTS = 300;
+
+/** One request at a time, the same one. */
+async function measureLayer(framework: Answer, texts: readonly TextSet[]): Promise<number> {
+  const request = requestOf(texts, 0, 0);
+  const times: number[] = [];
+  for (let i = 0; i < LAYER_REQUESTS; i++) {
+    const started = performance.now();
+    await framework(request);
+    times.push(performance.now() - started);
+  }
+  return median(times);
+}
+
 interface Contest extends Side {
+  layerMs: number;
   texts: readonly TextSet[];
   rounds: number;
   requests: number;
@@ -89,42 +109,32 @@ interface Contest extends Side {
 /** Both sides have the same requests of a round, no text of which comes twice to either. */
 async function measureOverhead(
   name: SideName,
-  { framework, library, pid, texts, rounds, requests }: Contest,
+  { framework, library, layerMs, texts, rounds, requests }: Contest,
   show: (share: number) => void,
 ): Promise<Overhead> {
-  const workOf = async (answer: Answer, round: number): Promise<Work> => {
+  const perSecond = async (answer: Answer, round: number): Promise<number> => {
     const started = performance.now();
-    const cpuStarted = cpuTimeMs(pid);
     let next = 0;
     let pairs = 0;
     const caller = async () => {
       while (next < requests) pairs += await answer(requestOf(texts, round, next++));
     };
     await Promise.all(Array.from({ length: CALLERS }, caller));
-    const cpuMs = (cpuTimeMs(pid) - cpuStarted) / pairs;
-    return { perSecond: (pairs / (performance.now() - started)) * 1000, cpuMs };
+    return (pairs / (performance.now() - started)) * 1000;
   };
-  await workOf(framework, rounds); // code, connections and memory are warm then
+  await perSecond(framework, rounds); // code, connections and memory are warm then
   const measured = await inTurns(
     rounds,
-    (round) => workOf(framework, round),
-    (round) => workOf(library, round),
+    (round) => perSecond(framework, round),
+    (round) => perSecond(library, round),
     (round) => show(round / rounds),
   );
+  const libraryMs = (DOCUMENTS / Math.max(...measured.map(([, library]) => library))) * 1000;
   return {
     name,
+    layerMs,
+    layerShare: layerMs / libraryMs,
     rounds: measured.map(([framework, library]) => ({ framework, library })),
-    ratio: spreadOf(measured.map(([framework, library]) => framework.perSecond / library.perSecond)),
-    cpuRatio: spreadOf(measured.map(([framework, library]) => framework.cpuMs / library.cpuMs)),
+    ratio: spreadOf(measured.map(([framework, library]) => framework / library)),
   };
-}
-
-/** Of this process, and on Linux of the other one. */
-function cpuTimeMs(pid: number | undefined): number {
-  const { user, system } = process.cpuUsage();
-  const own = (user + system) / 1000;
-  if (pid === undefined || process.platform !== 'linux') return own;
-  // After the program's name, which may hold anything: proc(5), fields 14 and 15, in ticks of 10 ms.
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-  return own + (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { ContextualCompressionRetriever } from '@langchain/classic/retrievers/contextual_compression';
 import { Document } from '@langchain/core/documents';
 import { BaseRetriever } from '@langchain/core/retrievers';
-import type { Embedder, Reranker } from '../../lib';
+import type { Ranker, Reranker, TextEmbedder } from '../../lib';
 import { embeddingModel, rerankingModel } from '../../lib/integrations/ai-sdk';
 import { documentCompressor, embeddings } from '../../lib/integrations/langchain';
 import { embedding, nodePostprocessor } from '../../lib/integrations/llamaindex';
@@ -17,16 +17,16 @@ export type Answer = (request: TextSet) => Promise<number>;
 export interface Side {
   framework: Answer;
   library: Answer;
-  /** The process that works for the framework's side, where it is not this one. */
-  pid?: number;
+  /** Whether the framework's side has models of its own, in another process. */
+  isApart?: true;
   close?(): Promise<void>;
 }
 
 export interface Models {
-  reranker: Reranker;
-  embedder: Embedder;
-  /** Of the reranker; undefined for the embedded one. */
-  folder: string | undefined;
+  reranker: Ranker & Pick<Reranker, 'predict'>;
+  embedder: TextEmbedder;
+  /** Of `crossrank mcp`, so that it loads the same reranker. */
+  serverArguments: readonly string[];
 }
 
 const TOP_K = 10;
@@ -137,12 +137,10 @@ export const SIDES = {
       import('@modelcontextprotocol/sdk/client/index.js'),
       import('@modelcontextprotocol/sdk/client/stdio.js'),
     ]);
-    const { precision } = models.reranker.info();
     const cli = join(packageRoot(), 'dist/lib/cli/main.js');
-    const model = models.folder === undefined ? [] : ['--model', models.folder];
     const transport = new StdioClientTransport({
       command: process.execPath,
-      args: [cli, 'mcp', ...model, ...(precision === 'model' ? [] : ['--precision', precision])],
+      args: [cli, 'mcp', ...models.serverArguments],
       env: { ...(process.env as Record<string, string>), CROSSRANK_PROFILE: 'off' },
     });
     const client = new Client({ name: 'bench', version: '1.0.0' });
@@ -155,7 +153,7 @@ export const SIDES = {
         return documents.length;
       },
       library: libraryRerank(models),
-      ...(transport.pid === null ? {} : { pid: transport.pid }),
+      isApart: true,
       close: () => client.close(),
     };
   },
