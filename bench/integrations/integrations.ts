@@ -18,7 +18,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (options.json !== undefined && options.json !== '-') writeNamed('json', options.json, json);
 }
 
-function report({ machine, model, callers, documents, overheads }: IntegrationsResult): string {
+function report({ machine, model, documents, overheads }: IntegrationsResult): string {
   const { precision, threads } = model.info;
   const name = `${model.name}${model.synthetic ? ' (random weights)' : ''}`;
   const rows = overheads.map(({ name, rounds, ratio, layerMs, layerShare }) => {
@@ -35,9 +35,9 @@ function report({ machine, model, callers, documents, overheads }: IntegrationsR
   });
   return (
     `${machine.cpu}, ${machine.usableProcessors} processors, Node.js ${machine.node}\n` +
-    `${name}, ${precision}, ${threads} threads; ${callers} requests of ${documents} documents at a time, in turns\n\n` +
+    `${name}, ${precision}, ${threads} threads; requests of ${documents} documents, in turns\n\n` +
     `${formatTable(['through', 'a second', 'library', 'ratio', 'layer', 'share'], rows)}\n\n` +
-    'a second: pairs, or texts of embeddings, at best; ratio: to the library in the same round;\n' +
+    'a second: pairs, or texts of embeddings, of the median request, in the best round; ratio: to the library in the same round;\n' +
     'layer: a request whose model answers at once, the median; share: of the time that the library takes for a request'
   );
 }

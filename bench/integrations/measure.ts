@@ -13,12 +13,9 @@ import type { IntegrationBenchOptions } from './arguments';
 import { INSTANT } from './instant';
 import { type Answer, SIDES, type Side, type SideName } from './sides';
 
-/** Requests at the same time: enough for all threads. */
-export const CALLERS = 8;
-
 export interface Overhead {
   name: SideName;
-  /** Pairs or texts a second, round by round. */
+  /** Pairs or texts a second of the median request, round by round. */
   rounds: { framework: number; library: number }[];
   /** Pairs a second, framework over library, round by round. */
   ratio: Spread;
@@ -36,7 +33,6 @@ export interface IntegrationsResult {
   command: string;
   machine: Machine;
   model: { name: string; synthetic: boolean; info: RerankerInfo };
-  callers: number;
   documents: number;
   overheads: Overhead[];
 }
@@ -76,7 +72,6 @@ export async function measureIntegrations(
       command: ['npm run bench:integrations --', ...process.argv.slice(2)].join(' '),
       machine: describeMachine(nativeBinding().cpuFeatures()),
       model: { name: model.name, synthetic: model.synthetic, info: reranker.info() },
-      callers: CALLERS,
       documents: DOCUMENTS,
       overheads,
     };
@@ -106,35 +101,43 @@ interface Contest extends Side {
   requests: number;
 }
 
-/** Both sides have the same requests of a round, no text of which comes twice to either. */
+/**
+ * Both sides have the same requests of a round, one by one in turns, so that a machine that others load meanwhile is as
+ * slow for one as for the other. No text comes twice to either.
+ */
 async function measureOverhead(
   name: SideName,
   { framework, library, layerMs, texts, rounds, requests }: Contest,
   show: (share: number) => void,
 ): Promise<Overhead> {
-  const perSecond = async (answer: Answer, round: number): Promise<number> => {
+  const timeOf = async (answer: Answer, round: number, number: number) => {
+    const request = requestOf(texts, round, number);
     const started = performance.now();
-    let next = 0;
-    let pairs = 0;
-    const caller = async () => {
-      while (next < requests) pairs += await answer(requestOf(texts, round, next++));
-    };
-    await Promise.all(Array.from({ length: CALLERS }, caller));
-    return (pairs / (performance.now() - started)) * 1000;
+    await answer(request);
+    return performance.now() - started;
   };
-  await perSecond(framework, rounds); // code, connections and memory are warm then
-  const measured = await inTurns(
-    rounds,
-    (round) => perSecond(framework, round),
-    (round) => perSecond(library, round),
-    (round) => show(round / rounds),
-  );
-  const libraryMs = (DOCUMENTS / Math.max(...measured.map(([, library]) => library))) * 1000;
+  await timeOf(framework, rounds, 0); // code, connections and memory are warm then
+  await timeOf(library, rounds, 0);
+  const measured: Overhead['rounds'] = [];
+  for (let round = 0; round < rounds; round++) {
+    const times = await inTurns(
+      requests,
+      (number) => timeOf(framework, round, number),
+      (number) => timeOf(library, round, number),
+      (number) => show((round + number / requests) / rounds),
+    );
+    const perSecond = (ofSide: number[]) => (DOCUMENTS / median(ofSide)) * 1000;
+    measured.push({
+      framework: perSecond(times.map(([ms]) => ms)),
+      library: perSecond(times.map(([, ms]) => ms)),
+    });
+  }
+  const libraryMs = (DOCUMENTS / Math.max(...measured.map(({ library }) => library))) * 1000;
   return {
     name,
     layerMs,
     layerShare: layerMs / libraryMs,
-    rounds: measured.map(([framework, library]) => ({ framework, library })),
-    ratio: spreadOf(measured.map(([framework, library]) => framework / library)),
+    rounds: measured,
+    ratio: spreadOf(measured.map(({ framework, library }) => framework / library)),
   };
 }
