@@ -41,6 +41,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'measures a search before and after reranking',
     load: () => import('./eval.js'),
   },
+  doctor: {
+    summary: 'what works on this machine, and what to do about the rest',
+    load: () => import('./doctor.js'),
+  },
 };
 
 /** Resolves to the exit code. */
