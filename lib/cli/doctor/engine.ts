@@ -189,7 +189,7 @@ async function checkProfile(): Promise<Check> {
 export function checkOptionalPackages(): Check {
   const name = '@lancedb/lancedb';
   try {
-    require.resolve(`${name}/package.json`, { paths: [process.cwd(), __dirname] });
+    require.resolve(name, { paths: [process.cwd(), __dirname] });
     return ok('optional packages', `${name} is installed, for LanceStore`);
   } catch {
     return ok('optional packages', `${name} is not installed; LanceStore needs it: npm install ${name}`);

@@ -21,8 +21,8 @@ export function checkPlatform(): Check {
       'the prebuilt addon is for glibc: use a glibc image such as node:20-slim, or build from source';
     return warning('platform', `${name}, musl`, advice);
   }
-  const { header } = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return ok('platform', `${name}, glibc ${header?.glibcVersionRuntime ?? 'unknown'}`);
+  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
+  return ok('platform', `${name}, glibc ${report?.header?.glibcVersionRuntime ?? 'unknown'}`);
 }
 
 export function checkNode(version = process.versions.node): Check {
