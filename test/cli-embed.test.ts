@@ -31,7 +31,7 @@ async function expected(
   normalize?: boolean,
 ): Promise<Float32Array[]> {
   await using embedder = await Embedder.load(MODEL, normalize === undefined ? {} : { normalize });
-  return embedder.embed(TEXTS, options);
+  return await embedder.embed(TEXTS, options);
 }
 
 const input = () =>
@@ -78,13 +78,15 @@ describe('numpy', () => {
     return;
   }
 
+  const { folder } = numpy;
+
   function load(path: string): { dtype: string; shape: [number, number]; values: number[][] } {
     const script =
       'import json, sys, numpy\na = numpy.load(sys.argv[1], allow_pickle=False)\n' +
       'print(json.dumps({"dtype": a.dtype.str, "shape": a.shape, "values": a[:4].astype("f8").tolist()}))';
     const { status, stdout, stderr } = spawnSync(PYTHON, ['-c', script, path], {
       encoding: 'utf8',
-      env: { ...process.env, PYTHONPATH: numpy.folder },
+      env: { ...process.env, PYTHONPATH: folder },
     });
     if (status !== 0) throw new Error(stderr);
     return JSON.parse(stdout);

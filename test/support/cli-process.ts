@@ -35,10 +35,10 @@ export class CliProcess {
     return this.#ended;
   }
 
-  /** Resolves when standard output matches, or the process has ended. */
-  async says(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.#stdout)) {
-      const next = new Promise((resolve) => this.child.stdout.once('data', resolve));
+  /** Resolves when what it has written matches, or the process has ended. */
+  async says(pattern: RegExp, where: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    while (!pattern.test(where === 'stdout' ? this.#stdout : this.#stderr)) {
+      const next = new Promise((resolve) => this.child[where].once('data', resolve));
       const ended = await Promise.race([next.then(() => false), this.#ended.then(() => true)]);
       if (ended) return;
     }
