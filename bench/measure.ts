@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { LoadOptions } from '../lib';
-import type { LoadResult } from '../lib/cli/bench/load';
+import type { LoadResult } from '../lib/cli/measuring/load';
 import type { Progress } from '../lib/cli/progress';
 import { type BenchOptions, UsageError } from './arguments';
 import { describeMachine, type Machine, type Memory } from './machine';

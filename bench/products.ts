@@ -1,5 +1,5 @@
 import type { Reranker } from '../lib';
-import type { LoadResult } from '../lib/cli/bench/load';
+import type { LoadResult } from '../lib/cli/measuring/load';
 import { nativeBinding, runtimeLibraries } from '../lib/native/binding';
 import type { ProductRate } from './subject';
 

@@ -1,4 +1,4 @@
-import type { LoadResult } from '../lib/cli/bench/load';
+import type { LoadResult } from '../lib/cli/measuring/load';
 import { type Spread, summarize } from '../lib/statistics';
 import type { BenchOptions } from './arguments';
 import type { Comparison, Side } from './compare';

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadOptions, Reranker } from '../lib';
-import { type LoadPlan, runLoad, watchEventLoop } from '../lib/cli/bench/load';
+import { type LoadPlan, runLoad, watchEventLoop } from '../lib/cli/measuring/load';
 import { nativeBinding } from '../lib/native/binding';
 import { serveParent } from './child';
 import { memoryOfThisProcess } from './machine';

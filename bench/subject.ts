@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { LoadOptions, RerankerInfo } from '../lib';
-import type { EventLoopDelay, LoadPlan, LoadResult } from '../lib/cli/bench/load';
+import type { EventLoopDelay, LoadPlan, LoadResult } from '../lib/cli/measuring/load';
 import type { Range } from './arguments';
 import { Child } from './child';
 import type { Memory } from './machine';

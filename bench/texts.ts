@@ -1,6 +1,6 @@
 import type { Reranker } from '../lib';
-import type { TextSet } from '../lib/cli/bench/load';
-import { countTokens } from '../lib/cli/bench/token-counts';
+import type { TextSet } from '../lib/cli/measuring/load';
+import { countTokens } from '../lib/cli/measuring/token-counts';
 import { randomNumbers } from '../lib/random';
 import type { Range } from './arguments';
 import { WORDS } from './words';

@@ -59,6 +59,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'serves search, rerank and index to MCP clients, over stdio or HTTP',
     load: () => import('./mcp.js'),
   },
+  doctor: {
+    summary: 'what works on this machine, and what to do about the rest',
+    load: () => import('./doctor.js'),
+  },
 };
 
 /** Resolves to the exit code. */

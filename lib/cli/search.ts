@@ -181,16 +181,10 @@ async function work(
   try {
     const pipeline = new SearchPipeline({ embedder, store: files.store, keywords: files.keywords });
     if (task.documents !== undefined) {
-      const { documents, embedded, unchanged } = await addDocuments(
-        pipeline,
-        files,
-        task.documents,
-        signal,
-        onStored,
-      );
-      console.error(
-        `${documents} documents: ${embedded} embedded and stored, ${unchanged} were there already`,
-      );
+      const done = await addDocuments(pipeline, files, task.documents, signal, onStored);
+      const text = task.json ? JSON.stringify(done) : describeIndexing(done);
+      if (task.queries.length === 0) await output.write(`${text}\n`);
+      else console.error(text); // answers stay alone on standard output
     }
     if (task.queries.length > 0) await answerAll(task, embedder, files, output, signal);
   } finally {

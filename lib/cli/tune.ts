@@ -7,7 +7,6 @@ import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../pre
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
 import { Reranker } from '../reranker';
 import { usableProcessors } from '../threads';
-import { makeWorkload, type Workload } from './bench/workload';
 import {
   type Range,
   readChoices,
@@ -17,6 +16,7 @@ import {
   readRange,
   readValues,
 } from './command-line';
+import { makeWorkload, type Workload } from './measuring/workload';
 import { modelFolder } from './model-folder';
 import { Progress } from './progress';
 import { formatTable } from './table';

@@ -224,6 +224,11 @@ export function nativeBinding(): NativeBinding {
   return addon().binding;
 }
 
+/** Where it was loaded from. */
+export function nativeAddonPath(): string {
+  return addon().addonPath;
+}
+
 /** Where to look for ONNX Runtime: what the user named and nothing else, or what came with the package. */
 export function runtimeLibraries(named: string | undefined): { paths: string[]; required: boolean } {
   const path = named ?? process.env.CROSSRANK_ONNXRUNTIME;

@@ -143,7 +143,8 @@ function releasedLibraries(): string[] {
 const BUILD_IT =
   'Build it from source with CMake 3.20, Rust 1.85 and a C++17 compiler (or newer): npm rebuild crossrank --build-from-source';
 
-function isMusl(): boolean {
+/** Alpine's C library, for which nothing is prebuilt. */
+export function isMusl(): boolean {
   const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined;
   return process.platform === 'linux' && report?.header?.glibcVersionRuntime === undefined;
 }

@@ -42,7 +42,7 @@ export class RunOutput {
       const partial = partialOf(path);
       if (restart) await rm(partial, { force: true });
       else await takeUp(path, madeWith);
-      const kept = restart ? 0 : await endOfFinished(partial);
+      const kept = restart ? 0 : await endOfFinished(partial, true);
       await writeFile(recipeOf(path), madeWith);
       const handle = await open(partial, 'a');
       await handle.truncate(kept);
@@ -104,7 +104,7 @@ async function takeUp(path: string, madeWith: string): Promise<void> {
     );
   }
   if (!(await exists(path))) return;
-  await endOfFinished(path); // refuses what is no run before it is copied
+  await endOfFinished(path, false); // refuses what is no run before it is copied
   await copyFile(path, partialOf(path));
 }
 
@@ -114,8 +114,11 @@ async function exists(path: string): Promise<boolean> {
   return found !== undefined;
 }
 
-/** Where the last query begins, in bytes: what comes before it is whole. */
-async function endOfFinished(path: string): Promise<number> {
+/**
+ * Where the last query begins, in bytes: what comes before it is whole.
+ * @param isOurs - so that a single broken line is the first one that was half written
+ */
+async function endOfFinished(path: string, isOurs: boolean): Promise<number> {
   if (!(await exists(path))) return 0;
   let start = 0;
   let last: string | undefined;
@@ -130,7 +133,7 @@ async function endOfFinished(path: string): Promise<number> {
     else if (query !== last) start = offset;
     last = query ?? last;
   }
-  if (broken !== undefined && last === undefined) {
+  if (broken !== undefined && last === undefined && !isOurs) {
     throw refusal(`${path} is no run; name another --output, or replace it with --restart`);
   }
   return start;

@@ -1,7 +1,7 @@
 import type { RunningPrecision } from '../../precision/scorer';
 import type { Reranker } from '../../reranker';
 import { type Spread, spreadOf } from '../../statistics';
-import type { Workload } from '../bench/workload';
+import type { Workload } from '../measuring/workload';
 
 export interface Combination {
   precision: RunningPrecision;
