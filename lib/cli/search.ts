@@ -192,6 +192,10 @@ async function work(
   }
 }
 
+function describeIndexing({ documents, embedded, unchanged }: IndexProgress): string {
+  return `${documents} documents: ${embedded} embedded and stored, ${unchanged} were there already`;
+}
+
 async function addDocuments(
   pipeline: SearchPipeline,
   files: IndexFiles,
