@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { LoadOptions } from '../lib';
+import type { LoadResult } from '../lib/cli/bench/load';
 import type { Progress } from '../lib/cli/progress';
 import { type BenchOptions, UsageError } from './arguments';
-import type { LoadResult } from './load';
 import { describeMachine, type Machine, type Memory } from './machine';
 import { type ChosenModel, chooseModel } from './models';
 import { type LoadedModel, type ProductRate, Subject } from './subject';

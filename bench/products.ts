@@ -1,6 +1,6 @@
 import type { Reranker } from '../lib';
+import type { LoadResult } from '../lib/cli/bench/load';
 import { nativeBinding, runtimeLibraries } from '../lib/native/binding';
-import type { LoadResult } from './load';
 import type { ProductRate } from './subject';
 
 const SECONDS = 0.5;

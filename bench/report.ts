@@ -1,7 +1,7 @@
+import type { LoadResult } from '../lib/cli/bench/load';
 import { type Spread, summarize } from '../lib/statistics';
 import type { BenchOptions } from './arguments';
 import type { Comparison, Side } from './compare';
-import type { LoadResult } from './load';
 import type { Machine, Memory } from './machine';
 import type { ModelFacts, Profile } from './measure';
 import { shareOfProducts } from './products';

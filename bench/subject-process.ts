@@ -4,9 +4,9 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadOptions, Reranker } from '../lib';
+import { type LoadPlan, runLoad, watchEventLoop } from '../lib/cli/bench/load';
 import { nativeBinding } from '../lib/native/binding';
 import { serveParent } from './child';
-import { type LoadPlan, runLoad, watchEventLoop } from './load';
 import { memoryOfThisProcess } from './machine';
 import { measureProducts } from './products';
 import type { LoadedModel, Methods, TextPlan } from './subject';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { LoadOptions, RerankerInfo } from '../lib';
+import type { EventLoopDelay, LoadPlan, LoadResult } from '../lib/cli/bench/load';
 import type { Range } from './arguments';
 import { Child } from './child';
-import type { EventLoopDelay, LoadPlan, LoadResult } from './load';
 import type { Memory } from './machine';
 import type { TextSet } from './texts';
 

@@ -1,14 +1,11 @@
 import type { Reranker } from '../lib';
-import { countTokens } from '../lib/cli/token-counts';
+import type { TextSet } from '../lib/cli/bench/load';
+import { countTokens } from '../lib/cli/bench/token-counts';
 import { randomNumbers } from '../lib/random';
 import type { Range } from './arguments';
 import { WORDS } from './words';
 
-/** A query and its documents. */
-export interface TextSet {
-  query: string;
-  documents: string[];
-}
+export type { TextSet };
 
 interface PricedWord {
   text: string;
@@ -16,7 +13,6 @@ interface PricedWord {
 }
 
 const QUERY_WORDS = 8;
-const FILLER = 'the the the the the the the the';
 
 /**
  * Makes queries and documents of common words; a document has as many tokens as drawn from `length`, evenly. What a word
@@ -53,10 +49,8 @@ export async function makeTexts(
 }
 
 async function priceWords(reranker: Reranker): Promise<PricedWord[]> {
-  const [filler = 0, ...counts] = await countTokens(reranker, [
-    FILLER,
-    ...WORDS.map((word) => `${FILLER} ${word}`),
-  ]);
-  const priced = WORDS.map((text, i) => ({ text, tokens: (counts[i] as number) - filler }));
+  // After another one: what stands first may be cut otherwise.
+  const [before = 0, ...counts] = await countTokens(reranker, ['the', ...WORDS.map((word) => `the ${word}`)]);
+  const priced = WORDS.map((text, i) => ({ text, tokens: (counts[i] as number) - before }));
   return priced.filter(({ tokens }) => tokens > 0);
 }

@@ -4,14 +4,13 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Reranker } from '../lib';
-import { readInteger, readList, readValues } from '../lib/cli/command-line';
+import { readInteger, readList, readSeconds, readValues } from '../lib/cli/command-line';
 import { Progress } from '../lib/cli/progress';
 import { formatTable } from '../lib/cli/table';
 import { type NativeScan, type NativeVectorIndex, nativeBinding } from '../lib/native/binding';
 import { MemoryStore } from '../lib/search/memory-store';
 import { summarize } from '../lib/statistics';
 import { usableProcessors } from '../lib/threads';
-import { readSeconds } from './arguments';
 import { runBench } from './entry';
 import { describeMachine } from './machine';
 import { normalNumbers } from './random';
@@ -56,7 +55,7 @@ async function main(args: readonly string[]): Promise<void> {
   const topK = readInteger('top-k', values['top-k'] ?? '50', 1_000_000);
   const threads = readInteger('threads', values.threads ?? `${Math.min(usableProcessors(), 8)}`, 64);
   const concurrency = readList('concurrency', values.concurrency ?? '1,8');
-  const seconds = readSeconds(values.seconds ?? '4');
+  const seconds = readSeconds('seconds', values.seconds ?? '4');
   const documents = values.documents && readInteger('documents', values.documents, 10_000_000);
 
   const { cpu, usableProcessors: processors } = describeMachine(nativeBinding().cpuFeatures());

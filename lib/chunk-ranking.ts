@@ -152,7 +152,7 @@ function bestPieces(outcome: NativeOutcome, pieces: readonly Piece[], documents:
     }
     if (document.windows === 0) {
       document.score = score;
-      document.tokensLost = outcome.tokensLost?.[rank] as number;
+      document.tokensLost = outcome.tokensLost[rank] as number;
       document.span = { start: piece.start, end: piece.end };
     }
     document.windows++;

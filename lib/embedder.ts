@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { type EmbeddingConfig, readEmbeddingConfig } from './embedding/model-config';
 import { modelName } from './embedding/model-name';
 import {
@@ -9,13 +8,17 @@ import {
 } from './embedding/options';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { loadedName } from './hub/model-id';
+import { resolveModel } from './hub/resolve';
 import { describe, type EmbedderInfo } from './info';
+import { type EmbedResponse, timingsOf } from './response';
 import type { EmbeddingSpace, TextEmbedder } from './search/types';
 import { traceCall, traceLoad } from './telemetry/channels';
 import type { EmbedderStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'multilingual-e5-small-zh-en';
+/** The embedded model. */
+export const DEFAULT_EMBEDDER = 'multilingual-e5-small-zh-en';
 
 /**
  * Turns texts into vectors whose cosine tells how alike the texts are: the bi-encoder of a first stage.
@@ -38,19 +41,20 @@ export class Embedder implements TextEmbedder {
   /**
    * Loads an embedding model: an encoder, and how its states are pooled.
    *
-   * @param model - Path of a Hugging Face model folder, as {@link Reranker.load} takes; `modules.json` and what else
+   * @param model - Path of a Hugging Face model folder, or a model of the hub, as {@link Reranker.load} takes; `modules.json` and what else
    * sentence-transformers saves is read where it is there. An exported graph has the output `last_hidden_state` or
    * `sentence_embedding`. Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_DOWNLOAD`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`; with
+   * the reason of `hub.signal` when that is aborted
    */
   static async load(model?: string, options: EmbedderLoadOptions = {}): Promise<Embedder> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
-      throw invalidArgument('model', 'the path of a model folder', model);
+      throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkEmbedderLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
-    return traceLoad(folder, () => Embedder.#load(folder, options));
+    const name = model === undefined ? embeddedModel(DEFAULT_EMBEDDER) : loadedName(model);
+    return traceLoad(name, async () => Embedder.#load(await resolveModel(name, options.hub), options));
   }
 
   static async #load(folder: string, options: EmbedderLoadOptions): Promise<Embedder> {
@@ -78,6 +82,14 @@ export class Embedder implements TextEmbedder {
    * `ERR_RUNTIME` or `ERR_CLOSED`; with the reason of `signal` when that is aborted
    */
   async embed(texts: readonly string[], options: EmbedTextOptions = {}): Promise<Float32Array[]> {
+    return (await this.embedWithUsage(texts, options)).embeddings;
+  }
+
+  /**
+   * As {@link Embedder.embed}, and tells what of each text was cut, what it took and how long.
+   * @throws as {@link Embedder.embed}
+   */
+  async embedWithUsage(texts: readonly string[], options: EmbedTextOptions = {}): Promise<EmbedResponse> {
     const started = performance.now();
     const { info } = this.#engine;
     checkEmbedOptions(options, this.#lengthLimits());
@@ -92,9 +104,12 @@ export class Embedder implements TextEmbedder {
         sigmoid: false,
         ...UNRANKED,
       };
-      const { scores } = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const outcome = await this.#engine.run({ queries: [], documents }, options, request, started);
+      const { scores, tokensLost, cached, tokens } = outcome;
       const { dimension } = this.space;
-      return documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
+      const embeddings = documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
+      const usage = { texts: documents.length, cached, tokens };
+      return { embeddings, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }
 

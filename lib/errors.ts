@@ -15,6 +15,8 @@
  * - `ERR_INDEX_INVALID`: an index file is broken, or none of ours.
  * - `ERR_DATASET_INVALID`: a corpus, a run, queries or qrels cannot be read; the message names file and line.
  * - `ERR_MISSING_PACKAGE`: an optional package is not installed; the message has the command that installs it.
+ * - `ERR_PACKAGE_VERSION`: an optional package is of a version that this one does not work with; the message has the command
+ * that installs one that does.
  * - `ERR_ENDPOINT`: a model behind HTTP cannot be reached or refused a call; the message has the status and what to check.
  * - `ERR_DOWNLOAD`: a model cannot be fetched from the hub, or what came is not what was announced; the message has what to check.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
@@ -35,6 +37,7 @@ export type ErrorCode =
   | 'ERR_INDEX_INVALID'
   | 'ERR_DATASET_INVALID'
   | 'ERR_MISSING_PACKAGE'
+  | 'ERR_PACKAGE_VERSION'
   | 'ERR_ENDPOINT'
   | 'ERR_DOWNLOAD'
   | 'ERR_RUNTIME'

@@ -30,6 +30,7 @@ export type { EvaluateOptions, EvaluationProgress } from './evaluation/options';
 export type { DepthReport, EvaluationReport, MetricReport, QueryReport } from './evaluation/report';
 export { type SearchSources, stageOfSearch } from './evaluation/search-stage';
 export type { Qrels, Run, ScoredDocument } from './evaluation/types';
+export type { DownloadProgress, HubOptions } from './hub/options';
 export type { EmbedderInfo, EngineInfo, RerankerInfo } from './info';
 export type { LongDocuments, WindowOptions } from './long-documents';
 export type {
@@ -48,7 +49,15 @@ export { ListwiseReranker, type ListwiseResponse, type ListwiseWindow } from './
 export type { ListwiseOptions } from './ranking/listwise-options';
 export type { Ranker, RankOptions } from './ranking/ranker';
 export { Reranker } from './reranker';
-export type { RankedDocument, RankedIndex, RerankResponse, TextSpan } from './response';
+export type {
+  CallTimings,
+  EmbedResponse,
+  RankedDocument,
+  RankedIndex,
+  RerankResponse,
+  ScoreResponse,
+  TextSpan,
+} from './response';
 export { type Chunk, Chunker, type ChunkerOptions, chunkId } from './search/chunker';
 export { type FusedHit, type FusionOptions, type FusionSource, fuse } from './search/fusion';
 export { type DocumentSource, KeywordIndex, type KeywordIndexOptions } from './search/keyword-index';

@@ -19,6 +19,8 @@ export interface EngineInfo {
   heads: number;
   /** The most tokens of a pair, or of a text that is embedded, special tokens included. */
   maxLength: number;
+  /** That the model puts around a pair, or a text that is embedded; they count. */
+  specialTokens: number;
   /** That runs, after `'auto'` was resolved; `'model'`: as the exported graph was written. */
   precision: Exclude<Precision, 'auto'> | 'model';
   threads: number;
@@ -77,6 +79,7 @@ export function describe(info: NativeInfo, loaded: boolean): EngineInfo {
     hiddenSize: info.hiddenSize,
     heads: info.heads,
     maxLength: info.maxLength,
+    specialTokens: info.specialTokens,
     precision: info.packed ? info.precision : 'model',
     threads: info.threads,
     maxTokensPerChunk: info.maxTokensPerChunk,

@@ -1,4 +1,5 @@
 import { invalidArgument } from './errors';
+import { checkHubOptions, type HubOptions } from './hub/options';
 import { checkLongDocuments, type LongDocuments, type WindowOptions } from './long-documents';
 import {
   checkBoolean,
@@ -115,6 +116,8 @@ export interface LoadOptions {
    * @defaultValue 32 MiB, an hour
    */
   cache?: false | CacheOptions;
+  /** Where a model named `ORGANISATION/NAME` is looked for and downloaded from; a folder on disk needs none of it. */
+  hub?: HubOptions;
 }
 
 /** Load options of every model, whatever it is loaded for. */
@@ -218,6 +221,7 @@ export const ENGINE_OPTIONS = [
   'specialTokens',
   'maxQueuedTokens',
   'cache',
+  'hub',
 ];
 const LOAD_OPTIONS = [...ENGINE_OPTIONS, 'verify', 'profile'];
 const CACHE_OPTIONS = ['maxBytes', 'ttlMs'];
@@ -254,6 +258,7 @@ export function checkEngineOptions(options: EngineOptions): void {
   checkChoice('specialTokens', options.specialTokens, ['reference', 'text'] as const);
   checkInteger('maxQueuedTokens', options.maxQueuedTokens, 1, Number.MAX_SAFE_INTEGER);
   checkCache(options.cache);
+  checkHubOptions(options.hub);
 }
 
 function checkCache(cache: LoadOptions['cache']): void {

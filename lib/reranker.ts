@@ -1,9 +1,10 @@
-import { resolve } from 'node:path';
 import { isCallOver } from './call';
 import { type Ranking, rankByChunks } from './chunk-ranking';
 import { textsOf } from './documents';
 import { DEFAULT_MAX_LENGTH, Engine, embeddedModel, UNRANKED } from './engine';
 import { CrossrankError, invalidArgument } from './errors';
+import { loadedName } from './hub/model-id';
+import { resolveModel } from './hub/resolve';
 import { describe, type RerankerInfo } from './info';
 import { nativeWindows } from './long-documents';
 import type { NativeOutcome } from './native/binding';
@@ -17,12 +18,20 @@ import {
 } from './options';
 import { guardPrecision } from './precision/verify';
 import { applyProfile } from './profile';
-import { type RankedDocument, type RankedIndex, type RerankResponse, toResults } from './response';
+import {
+  type RankedDocument,
+  type RankedIndex,
+  type RerankResponse,
+  type ScoreResponse,
+  timingsOf,
+  toResults,
+} from './response';
 import { type CallTrace, traceCall, traceLoad } from './telemetry/channels';
 import type { RerankerStats } from './telemetry/stats';
 import type { Tokens } from './tokenize';
 
-const DEFAULT_MODEL = 'crossrank-mini';
+/** The embedded model. */
+export const DEFAULT_RERANKER = 'crossrank-mini';
 
 /**
  * Scores (query, document) pairs with a cross-encoder and ranks documents by it.
@@ -43,17 +52,20 @@ export class Reranker {
    * Loads a model.
    *
    * @param model - Path of a Hugging Face model folder: `tokenizer.json`, and `config.json` with `model.safetensors`
-   * (or shards with an index), or an exported `model.onnx`. Without it the embedded default model is loaded.
+   * (or shards with an index), or an exported `model.onnx`. Where there is no such folder, a model of the hub,
+   * `ORGANISATION/NAME` or `ORGANISATION/NAME@REVISION`: it is downloaded where it is not in the Hugging Face cache.
+   * Without it the embedded default model is loaded.
    * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`, `ERR_MODEL_NOT_FOUND`, `ERR_MODEL_INVALID`,
-   * `ERR_MODEL_UNSUPPORTED`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`
+   * `ERR_MODEL_UNSUPPORTED`, `ERR_DOWNLOAD`, `ERR_PRECISION`, `ERR_MEMORY`, `ERR_RUNTIME` or `ERR_NATIVE_LOAD`; with
+   * the reason of `hub.signal` when that is aborted
    */
   static async load(model?: string, options: LoadOptions = {}): Promise<Reranker> {
     if (model !== undefined && (typeof model !== 'string' || model === '')) {
-      throw invalidArgument('model', 'the path of a model folder', model);
+      throw invalidArgument('model', 'the path of a model folder or ORGANISATION/NAME', model);
     }
     checkLoadOptions(options);
-    const folder = model === undefined ? embeddedModel(DEFAULT_MODEL) : resolve(model);
-    return traceLoad(folder, () => Reranker.#load(folder, options));
+    const name = model === undefined ? embeddedModel(DEFAULT_RERANKER) : loadedName(model);
+    return traceLoad(name, async () => Reranker.#load(await resolveModel(name, options.hub), options));
   }
 
   static async #load(folder: string, options: LoadOptions): Promise<Reranker> {
@@ -124,13 +136,13 @@ export class Reranker {
         options.longDocuments === 'chunk'
           ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
           : await run(texts, ranking);
-      const { degraded, scored, pairs, windows, cached, tokens, tokenizeMs, queueMs, computeMs } = outcome;
+      const { degraded, scored, pairs, windows, cached, tokens } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
         usage: { pairs, windows, cached, tokens },
-        timings: { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started },
+        timings: timingsOf(outcome, started),
       };
     });
   }
@@ -146,6 +158,17 @@ export class Reranker {
     pairs: readonly (readonly [string, string])[],
     options: ScoringOptions = {},
   ): Promise<Float32Array> {
+    return (await this.score(pairs, options)).scores;
+  }
+
+  /**
+   * As {@link Reranker.predict}, and tells what of each pair was cut, what it took and how long.
+   * @throws as {@link Reranker.rerank}
+   */
+  async score(
+    pairs: readonly (readonly [string, string])[],
+    options: ScoringOptions = {},
+  ): Promise<ScoreResponse> {
     const started = performance.now();
     checkScoringOptions(options, this.#lengthLimits());
     options.signal?.throwIfAborted();
@@ -174,7 +197,9 @@ export class Reranker {
     }
     return this.#traced('predict', pairs.length, options, async () => {
       const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
-      return outcome.scores;
+      const { scores, tokensLost, cached, tokens } = outcome;
+      const usage = { pairs: pairs.length, cached, tokens };
+      return { scores, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }
 

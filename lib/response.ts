@@ -55,17 +55,49 @@ export interface RerankResponse<R> {
     /** Tokens computed for this call, special tokens included. */
     tokens: number;
   };
-  /** Wall time in milliseconds. */
-  timings: {
-    /** From the first text taken up to the last one tokenized. */
-    tokenizeMs: number;
-    /** Waiting for a free engine thread. */
-    queueMs: number;
-    /** From the first chunk's start to the last one's end. */
-    computeMs: number;
-    /** From the call to its answer. */
-    totalMs: number;
-  };
+  timings: CallTimings;
+}
+
+/** Wall time of a call, in milliseconds. */
+export interface CallTimings {
+  /** From the first text taken up to the last one tokenized. */
+  tokenizeMs: number;
+  /** Waiting for a free engine thread. */
+  queueMs: number;
+  /** From the first chunk's start to the last one's end. */
+  computeMs: number;
+  /** From the call to its answer. */
+  totalMs: number;
+}
+
+/** The answer to {@link Reranker.score}. */
+export interface ScoreResponse {
+  /** A score for each pair in input order; `[pairs, labels]` row by row where the model has several labels. */
+  scores: Float32Array;
+  /** Of each pair, the tokens of query and document that the model did not see. */
+  tokensLost: Uint32Array;
+  /** As {@link RerankResponse.usage}. */
+  usage: { pairs: number; cached: number; tokens: number };
+  timings: CallTimings;
+}
+
+/** The answer to {@link Embedder.embedWithUsage}. */
+export interface EmbedResponse {
+  /** A vector for each text, in input order: views of one buffer. */
+  embeddings: Float32Array[];
+  /** Of each text, the tokens that the model did not see. */
+  tokensLost: Uint32Array;
+  /** Texts, those of them whose vector was there already, and the tokens computed for the others. */
+  usage: { texts: number; cached: number; tokens: number };
+  timings: CallTimings;
+}
+
+/** @param started - `performance.now()` of the call */
+export function timingsOf(
+  { tokenizeMs, queueMs, computeMs }: Omit<CallTimings, 'totalMs'>,
+  started: number,
+): CallTimings {
+  return { tokenizeMs, queueMs, computeMs, totalMs: performance.now() - started };
 }
 
 /** Of a call without documents. */
@@ -91,7 +123,7 @@ export function toResults<T>(
   outcome: NativeOutcome,
   documents: readonly T[] | undefined,
 ): (RankedDocument<T> | RankedIndex)[] {
-  const { indexes = [], scores, tokensLost = [] } = outcome;
+  const { indexes = [], scores, tokensLost } = outcome;
   return Array.from(indexes, (index, rank) => {
     const lost = tokensLost[rank] as number;
     const place: RankedIndex = {

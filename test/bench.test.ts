@@ -6,7 +6,7 @@ import { syntheticModel } from '../bench/synthetic';
 import { makeTexts } from '../bench/texts';
 import { tokenizerFiles } from '../bench/vocabulary';
 import { Reranker } from '../lib';
-import { countTokens } from '../lib/cli/token-counts';
+import { countTokens } from '../lib/cli/bench/token-counts';
 import { median, percentile, spreadOf } from '../lib/statistics';
 import { expectWellFormed, runScript } from './support/bench';
 import { temporaryFolder } from './support/models';

@@ -84,6 +84,18 @@ describe('what embed gives', () => {
     expect(cut).toEqual(short);
   });
 
+  test('embedWithUsage tells of each text what was cut, and what all of it took', async () => {
+    await using model = await Embedder.load(BERT);
+    const texts = ['planet moon', 'a '.repeat(200), 'planet moon'];
+    const { embeddings, tokensLost, usage, timings } = await model.embedWithUsage(texts);
+    expect(embeddings).toEqual(await model.embed(texts));
+    expect([...tokensLost]).toEqual([0, 74, 0]); // 128, two of them special
+    const [words] = await model.tokenize(['planet moon']);
+    expect(usage).toEqual({ texts: 3, cached: 1, tokens: (words?.ids.length as number) + 2 + 128 });
+    expect(timings.totalMs).toBeGreaterThanOrEqual(timings.computeMs);
+    expect((await model.embedWithUsage(texts)).usage).toEqual({ texts: 3, cached: 3, tokens: 0 });
+  });
+
   test('kind puts the prefix before each text, and the same text is embedded once', async () => {
     await using model = await Embedder.load(BERT, { prefixes: { query: 'query: ', document: 'passage: ' } });
     const { cache } = model.stats();

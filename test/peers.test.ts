@@ -44,7 +44,6 @@ describe('the command line', () => {
     [['--only', 'crossrank,'], /--only takes .*, not ""/],
     [['--precision', 'fp16'], /--precision takes fp32, bf16, int8, not "fp16"/],
     [['--rounds', '0'], /--rounds takes an integer from 1/],
-    [['--length', '2-9'], /--length starts at 4 tokens, not 2/],
     [['--shape', 'tiny', '--model', 'x'], /--model and --shape/],
     [['--install=yes'], /--install takes no value/],
   ])('%j is refused by name', (args, message) => {

@@ -46,6 +46,23 @@ test('predict takes several queries and keeps the order of the pairs', async () 
   for (const [i, pair] of pairs.entries()) expect(scores[i]).toBe((await model.predict([pair]))[0]);
 });
 
+test('score tells of each pair what was cut, and what all of it took', async () => {
+  const long = 'planet '.repeat(100);
+  const options = { maxLength: 40 };
+  const pairs: [string, string][] = [
+    [QUERY, DOCUMENTS[1] as string],
+    [QUERY, long],
+  ];
+  const { scores, tokensLost, usage, timings } = await model.score(pairs, options);
+  expect(scores).toEqual(await model.predict(pairs, options));
+  const { results } = await model.rerank(QUERY, [long], options);
+  expect([...tokensLost]).toEqual([0, results[0]?.tokensLost]);
+  expect(tokensLost[1]).toBeGreaterThan(60);
+  const alone = await model.score([pairs[0] as [string, string]], options);
+  expect(usage).toEqual({ pairs: 2, cached: 0, tokens: alone.usage.tokens + 40 });
+  expect(timings.totalMs).toBeGreaterThanOrEqual(timings.computeMs);
+});
+
 test('topK keeps the best, and more than there are is all', async () => {
   const all = await model.rerank(QUERY, DOCUMENTS);
   const two = await model.rerank(QUERY, DOCUMENTS, { topK: 2 });

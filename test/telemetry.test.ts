@@ -97,7 +97,7 @@ describe('diagnostics channels', () => {
     expect(first).toMatchObject({ method: 'rerank', model: fixture('bert'), pairs: 3, priority: 'bulk' });
     expect((first as { result: unknown }).result).toBe(answer);
     expect(heard.at(-1)?.[1]).toMatchObject({ method: 'predict', pairs: 1, priority: 'interactive' });
-    expect((heard.at(-1) as [string, { result: unknown }])[1].result).toBe(scores);
+    expect((heard.at(-1) as [string, { result: { scores: unknown } }])[1].result.scores).toBe(scores);
   });
 
   test('tell of calls that fail', async () => {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chooseAuto, chooseSetting } from '../lib/cli/choose';
-import type { Measured } from '../lib/cli/measure';
+import { chooseAuto, chooseSetting } from '../lib/cli/tune/choose';
+import type { Measured } from '../lib/cli/tune/measure';
 import type { RunningPrecision } from '../lib/precision/scorer';
 import { cacheFolder } from '../lib/profile';
 import { runJson } from './support/child';

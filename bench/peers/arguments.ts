@@ -1,12 +1,4 @@
-import {
-  type Range,
-  readChoice,
-  readInteger,
-  readRange,
-  readValues,
-  UsageError,
-} from '../../lib/cli/command-line';
-import { KEPT_TOKENS } from '../../lib/cli/token-counts';
+import { type Range, readChoice, readInteger, readRange, readValues } from '../../lib/cli/command-line';
 import { readSubject } from '../arguments';
 import { SHAPE_NAMES, type ShapeName } from '../shapes';
 import { PEERS } from './contenders';
@@ -76,9 +68,6 @@ export function parsePeersArguments(args: readonly string[]): PeersOptions {
     readInteger(name, values[name] ?? missing, max);
   const subject = readSubject(values);
   const length = readRange(values.length ?? '60-130');
-  // Shorter ones cannot be counted by cutting them.
-  if (length.min < KEPT_TOKENS)
-    throw new UsageError(`--length starts at ${KEPT_TOKENS} tokens, not ${length.min}`);
   return {
     help: values.help !== undefined,
     install: values.install !== undefined,

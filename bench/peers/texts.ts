@@ -1,5 +1,5 @@
 import { Reranker } from '../../lib';
-import { countTokens } from '../../lib/cli/token-counts';
+import { countTokens } from '../../lib/cli/bench/token-counts';
 import { makeTexts, type TextSet } from '../texts';
 import type { PeersOptions } from './arguments';
 

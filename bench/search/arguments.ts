@@ -4,10 +4,11 @@ import {
   readInteger,
   readList,
   readRange,
+  readSeconds,
   readValues,
 } from '../../lib/cli/command-line';
 import { PRESETS, type Preset } from '../../lib/search/presets';
-import { readSeconds, withJsonValue } from '../arguments';
+import { withJsonValue } from '../arguments';
 
 /** What the command line of `bench:search` asks for. */
 export interface SearchBenchOptions {
@@ -67,7 +68,7 @@ export function parseSearchArguments(args: readonly string[]): SearchBenchOption
     preset: readChoice('preset', values.preset, presets) ?? 'realtime',
     precision: readChoice('precision', values.precision, precisions) ?? 'int8',
     concurrency: readList('concurrency', values.concurrency ?? '1,4'),
-    seconds: readSeconds(values.seconds ?? '20'),
+    seconds: readSeconds('seconds', values.seconds ?? '20'),
     indexOnly: values['index-only'] !== undefined,
     json: values.json,
   };

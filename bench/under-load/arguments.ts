@@ -1,5 +1,5 @@
-import { readChoices, readInteger, readValues } from '../../lib/cli/command-line';
-import { readSeconds, readSubject, type SubjectOptions, withJsonValue } from '../arguments';
+import { readChoices, readInteger, readSeconds, readValues } from '../../lib/cli/command-line';
+import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
 import { SHAPE_NAMES } from '../shapes';
 
 export const SCENARIOS = ['throughput', 'mixed', 'responsive', 'cancel', 'soak'] as const;
@@ -61,7 +61,7 @@ export function parseLoadArguments(args: readonly string[]): LoadBenchOptions {
     ...readSubject(values),
     precision: values.precision,
     rounds: readInteger('rounds', values.rounds ?? '5', 1000),
-    seconds: readSeconds(values.seconds ?? '10'),
+    seconds: readSeconds('seconds', values.seconds ?? '10'),
     soak: readInteger('soak', values.soak ?? '20000', 1_000_000),
     only: values.only === undefined ? SCENARIOS : readChoices('only', values.only, SCENARIOS),
     json: values.json,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Reranker } from '../../lib';
-import { countTokens } from '../../lib/cli/token-counts';
+import { countTokens } from '../../lib/cli/bench/token-counts';
 import { type Spread, spreadOf } from '../../lib/statistics';
 import { exportModel } from '../models';
 import { makeTexts, type TextSet } from '../texts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Reranker } from '../../lib';
+import { type EventLoopDelay, runLoad, watchEventLoop } from '../../lib/cli/bench/load';
 import { randomNumbers } from '../../lib/random';
-import { type EventLoopDelay, runLoad, watchEventLoop } from '../load';
 import { makeTexts, type TextSet } from '../texts';
 import { CALLERS, DOCUMENTS, loadModel, type Settings, type Show, USUAL_LENGTH } from './scenario';
 

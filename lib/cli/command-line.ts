@@ -71,6 +71,24 @@ export function readInteger(name: string, text: string, max: number): number {
   return value;
 }
 
+/** Any finite number. */
+export function readNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) {
+    throw new UsageError(`--${name} takes a number, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
+/** A number of seconds above 0 and up to an hour. */
+export function readSeconds(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= 3600)) {
+    throw new UsageError(`--${name} takes a number above 0 and up to 3600, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
+
 export function readChoice<T extends string>(
   name: string,
   text: string | undefined,

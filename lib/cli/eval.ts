@@ -1,5 +1,6 @@
 import { access, constants, writeFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { modelName } from '../embedding/model-name';
 import { evaluationChart } from '../evaluation/chart';
 import { openDataset } from '../evaluation/dataset';
 import { evaluate } from '../evaluation/evaluate';
@@ -13,9 +14,10 @@ import {
 import { PRECISIONS, type Precision } from '../options';
 import { Reranker } from '../reranker';
 import { readChoice, readInteger, readList, readValues, UsageError } from './command-line';
-import { describeEvaluation } from './eval-report';
-import { openFirstStage } from './first-stages';
+import { openFirstStage } from './eval/first-stages';
+import { describeEvaluation } from './eval/report';
 import { INTERRUPTED, untilInterrupted } from './interrupt';
+import { modelFolder } from './model-folder';
 import { Progress } from './progress';
 
 const OPTIONS = {
@@ -130,14 +132,16 @@ export async function run(args: readonly string[]): Promise<number> {
 
 async function measure(asked: Arguments, signal: AbortSignal, progress: Progress): Promise<number> {
   const { unknown, initialK, sweep, metrics, queries, seed, complete } = asked;
+  const folder = await modelFolder(asked.model, progress, signal);
+  const embedder = await modelFolder(asked.embedder, progress, signal);
   progress.show('reading the data set', 0);
   const dataset = await openDataset(asked.dataset, { split: asked.split, unknown });
   await using firstStage = await openFirstStage(asked.firstStage, dataset, {
-    ...{ topK: Math.max(initialK, ...sweep), embedder: asked.embedder, signal },
+    ...{ topK: Math.max(initialK, ...sweep), embedder, signal },
     onProgress: (documents) =>
       progress.show(`indexing, ${documents} of ${dataset.size} documents`, documents / dataset.size),
   });
-  await using reranker = await Reranker.load(asked.model, { precision: asked.precision, cache: false });
+  await using reranker = await Reranker.load(folder, { precision: asked.precision, cache: false });
   await reranker.warmUp();
   const { model, precision, threads, kernels } = reranker.info();
   const report = await evaluate(dataset, firstStage, reranker, {
@@ -147,7 +151,7 @@ async function measure(asked: Arguments, signal: AbortSignal, progress: Progress
     onProgress: (state) => progress.show(STEPS[state.step](state), state.done / state.total),
   });
   progress.clear();
-  const ranker = { model: basename(model), precision, threads, kernels };
+  const ranker = { model: modelName(model), precision, threads, kernels };
   const result = { date: new Date().toISOString(), firstStage: asked.firstStage, ranker, ...report };
   console.log(describeEvaluation(result, dataset));
   await writeFile(asked.svg, evaluationChart(report));

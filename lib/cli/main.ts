@@ -1,8 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { CrossrankError } from '../errors';
-import { packageRoot } from '../native/load';
+import { packageVersion } from '../package-version';
 import type { Command } from './command';
 import { UsageError } from './command-line';
 
@@ -13,6 +11,18 @@ interface Entry {
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
+  rerank: {
+    summary: 'puts documents into order for a query, for many, or for all of a TREC run',
+    load: () => import('./rerank.js'),
+  },
+  embed: {
+    summary: 'turns texts into vectors',
+    load: () => import('./embed.js'),
+  },
+  search: {
+    summary: 'indexes documents, finds them and reranks what was found',
+    load: () => import('./search.js'),
+  },
   verify: {
     summary: 'whether precisions keep the scores and rankings of fp32',
     load: () => import('./verify.js'),
@@ -21,9 +31,33 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'measures what is fastest here, and writes the profile that load picks up',
     load: () => import('./tune.js'),
   },
+  bench: {
+    summary: 'how fast a model is on this machine',
+    load: () => import('./bench.js'),
+  },
   eval: {
     summary: 'measures a search before and after reranking',
     load: () => import('./eval.js'),
+  },
+  pull: {
+    summary: 'downloads a model of the hub',
+    load: () => import('./pull.js'),
+  },
+  models: {
+    summary: 'the models on this machine, and whether this version runs them',
+    load: () => import('./models.js'),
+  },
+  rm: {
+    summary: 'removes a model from the Hugging Face cache',
+    load: () => import('./rm.js'),
+  },
+  serve: {
+    summary: 'answers the rerank and embedding APIs that clients call already, over HTTP',
+    load: () => import('./serve.js'),
+  },
+  mcp: {
+    summary: 'serves search, rerank and index to MCP clients, over stdio or HTTP',
+    load: () => import('./mcp.js'),
   },
 };
 
@@ -73,14 +107,9 @@ function print(text: string): number {
   return 0;
 }
 
-function packageVersion(): string {
-  const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(manifest) as { version: string }).version;
-}
-
 // A reader that has seen enough, such as head, is no failure: the rest is not printed, files are still written.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
 });
 
 main(process.argv.slice(2)).then(

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { modelName } from '../embedding/model-name';
 import type { RerankerInfo } from '../info';
 import type { Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
@@ -7,7 +7,7 @@ import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../pre
 import { PROFILE_VERSION, type Profile, profilePlace, readProfile, writeProfile } from '../profile';
 import { Reranker } from '../reranker';
 import { usableProcessors } from '../threads';
-import { chooseAuto, chooseSetting, isSame } from './choose';
+import { makeWorkload, type Workload } from './bench/workload';
 import {
   type Range,
   readChoices,
@@ -17,10 +17,11 @@ import {
   readRange,
   readValues,
 } from './command-line';
-import { type Combination, type Measured, measureAll, pairsPerSecond, VISIT_MS } from './measure';
+import { modelFolder } from './model-folder';
 import { Progress } from './progress';
 import { formatTable } from './table';
-import { makeWorkload, type Workload } from './workload';
+import { chooseAuto, chooseSetting, isSame } from './tune/choose';
+import { type Combination, type Measured, measureAll, pairsPerSecond, VISIT_MS } from './tune/measure';
 
 const OPTIONS = {
   length: { type: 'string' },
@@ -82,7 +83,7 @@ interface Probe {
 
 export const help = `crossrank tune [MODEL]       measures threads, chunk tokens and precisions, and writes the profile that load picks up
 
-MODEL is a model folder; without it the embedded model.
+MODEL is a model folder, or ORGANISATION/NAME of the hub; without it the embedded model.
 
   --length MIN-MAX           tokens of a document (default 60-130)
   --documents N              documents of a query (default 50)
@@ -94,9 +95,10 @@ MODEL is a model folder; without it the embedded model.
   --json                     the measurements as JSON`;
 
 export async function run(args: readonly string[]): Promise<number> {
-  const asked = readArguments(args);
+  const given = readArguments(args);
   const progress = new Progress();
   try {
+    const asked = { ...given, model: await modelFolder(given.model, progress) };
     progress.show('looking at the model', 0);
     const probe = await look(asked);
     const { info } = probe;
@@ -257,7 +259,7 @@ function describeOutcome(
 ): string {
   const { cpuModel, cores } = profile.machine;
   const lines = [
-    `${basename(info.model)} on ${cpuModel}, ${cores} processors`,
+    `${modelName(info.model)} on ${cpuModel}, ${cores} processors`,
     `${workload.documents.length} documents of ${length.min} to ${length.max} tokens, ` +
       `${tokensPerPair.toFixed(0)} tokens a pair, ${rounds} ${rounds === 1 ? 'round' : 'rounds'} in turns`,
     '',

@@ -1,10 +1,11 @@
-import { basename } from 'node:path';
+import { modelName } from '../embedding/model-name';
 import { CPU_LEVELS, type Precision } from '../options';
 import { PASSAGES, QUERIES } from '../precision/pairs';
 import { significant } from '../precision/parity';
 import { COMPARED_PRECISIONS, type VerifyReport, verifyPrecisions } from '../precision/verify';
 import { Reranker } from '../reranker';
 import { readChoice, readModel, readValues } from './command-line';
+import { modelFolder } from './model-folder';
 import { Progress } from './progress';
 import { formatTable } from './table';
 
@@ -16,7 +17,7 @@ const OPTIONS = {
 
 export const help = `crossrank verify [MODEL]     whether precisions keep the scores and rankings of fp32, and fp32 those of golden.json
 
-MODEL is a model folder; without it the embedded model.
+MODEL is a model folder, or ORGANISATION/NAME of the hub; without it the embedded model.
 
   --precision P              bf16x3, bf16, int8 or all (default all), or fp32: golden.json alone
   --cpu LEVEL                kernels of a lower instruction set, as the option cpu of load
@@ -32,9 +33,10 @@ export async function run(args: readonly string[]): Promise<number> {
   const cpu = level === undefined ? {} : { cpu: level };
 
   const progress = new Progress();
-  const open = (precision: Precision) => Reranker.load(model, { ...cpu, precision, profile: false });
   let report: VerifyReport;
   try {
+    const folder = await modelFolder(model, progress);
+    const open = (precision: Precision) => Reranker.load(folder, { ...cpu, precision, profile: false });
     report = await verifyPrecisions(open, asked === 'all' ? COMPARED_PRECISIONS : [asked], (what, done) =>
       progress.show(`scoring in ${what}`, done),
     );
@@ -47,7 +49,7 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function describeReport({ model, golden, precisions, refused }: VerifyReport): string {
-  const lines = [`${basename(model)}  ${model}`];
+  const lines = [`${modelName(model)}  ${model}`];
   if (golden === undefined) lines.push('golden.json  none beside the model');
   else {
     const { cases, maxDifference, broken } = golden;

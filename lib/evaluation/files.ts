@@ -14,6 +14,7 @@ import {
   parseTrecRun,
   parseTsvQrels,
 } from './line-formats';
+import { Shortlist } from './shortlist';
 import { trecOrder } from './trec-order';
 import type { Qrels, Run, ScoredDocument } from './types';
 
@@ -38,24 +39,15 @@ export async function readRun(
     throw invalidArgument('topK', 'an integer of at least 1', topK);
   }
   const parse = formatOf(path) === 'jsonl' ? parseJsonEntry : parseTrecRun;
-  const queries = new Map<string, Map<string, ScoredDocument>>();
+  const queries = new Map<string, Shortlist>();
   await eachLine(path, (text, number) => {
     const { query, id, score } = entryOf(parse(text), path, number);
-    const found = queries.get(query) ?? new Map<string, ScoredDocument>();
+    const found = queries.get(query) ?? new Shortlist(topK);
     queries.set(query, found);
-    if (found.has(id)) throw duplicate(path, number, query, id);
-    found.set(id, { id, score });
-    // At twice the size, so that sorting costs little a line.
-    if (found.size >= 2 * topK) queries.set(query, byId(trecOrder([...found.values()]).slice(0, topK)));
+    if (!found.add({ id, score })) throw duplicate(path, number, query, id);
   });
   if (queries.size === 0) throw new CrossrankError('ERR_DATASET_INVALID', `${path} is empty; expected a run`);
-  const run = new Map<string, ScoredDocument[]>();
-  for (const [query, found] of queries) run.set(query, trecOrder([...found.values()]).slice(0, topK));
-  return run;
-}
-
-function byId(found: readonly ScoredDocument[]): Map<string, ScoredDocument> {
-  return new Map(found.map((document) => [document.id, document]));
+  return new Map([...queries].map(([query, found]) => [query, found.best()]));
 }
 
 /**
@@ -82,12 +74,13 @@ export async function readQrels(path: string): Promise<Map<string, Map<string, n
   return qrels;
 }
 
-function entryOf(parsed: Parsed, path: string, number: number): Entry {
+/** @throws CrossrankError with `ERR_DATASET_INVALID` where the line was none */
+export function entryOf(parsed: Parsed, path: string, number: number): Entry {
   if ('expected' in parsed) throw invalidLine(path, number, parsed.expected, parsed.found);
   return parsed;
 }
 
-function duplicate(path: string, number: number, query: string, id: string): CrossrankError {
+export function duplicate(path: string, number: number, query: string, id: string): CrossrankError {
   return invalidLine(path, number, 'a document once for each query', `${id} for query ${query} again`);
 }
 
@@ -101,12 +94,20 @@ export async function writeRun(path: string, run: Run, tag = 'crossrank'): Promi
   await writeLines(path, runLines(run, format, columnOf(tag, 'tag')));
 }
 
-function* runLines(run: Run, format: Format, tag: string): Generator<string> {
-  for (const [query, found] of run) {
-    for (const [i, { id, score }] of trecOrder(found).entries()) {
-      if (format === 'jsonl') yield jsonLine(query, id, score);
-      else yield `${columnOf(query, 'query')} Q0 ${columnOf(id, 'document')} ${i + 1} ${score} ${tag}\n`;
-    }
+function* runLines(run: Run, format: 'trec' | 'jsonl', tag: string): Generator<string> {
+  for (const [query, found] of run) yield* queryLines(query, found, format, tag);
+}
+
+/** The lines of one query in a run. */
+export function* queryLines(
+  query: string,
+  found: readonly ScoredDocument[],
+  format: 'trec' | 'jsonl',
+  tag: string,
+): Generator<string> {
+  for (const [i, { id, score }] of trecOrder(found).entries()) {
+    if (format === 'jsonl') yield jsonLine(query, id, score);
+    else yield `${columnOf(query, 'query')} Q0 ${columnOf(id, 'document')} ${i + 1} ${score} ${tag}\n`;
   }
 }
 
@@ -130,7 +131,8 @@ function jsonLine(query: string, id: string, score: number): string {
   return `${JSON.stringify({ 'query-id': query, 'corpus-id': id, score })}\n`;
 }
 
-function columnOf(text: string, name: string): string {
+/** A column of TREC's formats. */
+export function columnOf(text: string, name: string): string {
   if (text !== '' && !/\s/.test(text)) return text;
   throw invalidArgument(name, 'an id without white space (or a file that ends in .jsonl)', text);
 }

@@ -29,7 +29,7 @@ export function show(value: unknown): string {
 export function titledText(
   { text, title = '' }: Record<string, unknown>,
   path: string,
-  line: number,
+  line: number | string,
 ): string {
   if (typeof text !== 'string') throw invalidLine(path, line, 'a string for text', show(text));
   if (typeof title !== 'string') throw invalidLine(path, line, 'a string for title', show(title));

@@ -12,6 +12,8 @@ export interface NativeBinding {
   /** Ends the native work of this thread, or of the whole process, for good and waits for it. */
   stopWork(ofProcess: boolean): void;
   cpuFeatures(): string;
+  /** Throws what a load of this config.json would, whatever its weights are; an exported graph needs none. */
+  checkConfig(json: string, embeds: boolean): void;
   load(options: NativeLoadOptions): Promise<NativeEngine>;
   Request: new (
     engine: NativeEngine,
@@ -129,7 +131,8 @@ export interface NativeOutcome {
   indexes?: Uint32Array;
   /** Best first, or `[pairs, labels]` in input order when `rank` is false. */
   scores: Float32Array;
-  tokensLost?: Uint32Array;
+  /** Of each score's document; of each pair where `rank` is false. */
+  tokensLost: Uint32Array;
   /** Of each ranked document, where there are `windows`: how many were scored, and where the best one lies. */
   windowsOf?: Uint32Array;
   starts?: Uint32Array;

@@ -1,5 +1,5 @@
 import { idOf, parseObject, show, titledText } from '../files/json-lines';
-import { invalidLine, readLines } from '../files/lines';
+import { invalidLine, type Lines, readLines } from '../files/lines';
 import { checkMetadata } from './checks';
 import { isMetadataValue } from './filter';
 import type { Metadata, StoredDocument } from './types';
@@ -18,10 +18,18 @@ import type { Metadata, StoredDocument } from './types';
  * @throws {@link CrossrankError} with `ERR_DATASET_INVALID`, naming file and line: there is no such file, or what a line
  * holds is no document
  */
-export async function* readDocuments(path: string): AsyncGenerator<StoredDocument, void, undefined> {
-  for await (const { first, texts } of readLines(path)) {
+export function readDocuments(path: string): AsyncGenerator<StoredDocument, void, undefined> {
+  return documentsOf(readLines(path), path);
+}
+
+/** The same of lines that come from anywhere; `name` is what messages call that. */
+export async function* documentsOf(
+  lines: AsyncIterable<Lines>,
+  name: string,
+): AsyncGenerator<StoredDocument, void, undefined> {
+  for await (const { first, texts } of lines) {
     for (const [i, line] of texts.entries())
-      if (line.trim() !== '') yield parseDocument(line, path, first + i);
+      if (line.trim() !== '') yield parseDocument(line, name, first + i);
   }
 }
 

@@ -3,15 +3,19 @@ import type { Answer, Call } from './calls';
 import type { RequestFailure } from './failure';
 
 /** The APIs that people already call, as `--api` names them. */
-export type ApiName =
-  | 'tei'
-  | 'jina'
-  | 'cohere-v1'
-  | 'cohere-v2'
-  | 'voyage'
-  | 'vllm'
-  | 'openai'
-  | 'huggingface';
+export const API_NAMES = [
+  'tei',
+  'jina',
+  'cohere-v1',
+  'cohere-v2',
+  'voyage',
+  'vllm',
+  'openai',
+  'huggingface',
+] as const;
+
+/** One of the APIs that people already call. */
+export type ApiName = (typeof API_NAMES)[number];
 
 /** JSON Schema 2020-12, as OpenAPI 3.1 has it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;

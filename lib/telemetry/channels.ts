@@ -8,7 +8,7 @@ export interface CallTrace {
   /** (query, document) pairs of the call; of `embed`, texts. */
   pairs: number;
   priority: 'interactive' | 'bulk';
-  /** Once the call has ended: the answer of `rerank`, `predict` or `embed`. */
+  /** Once the call has ended: its answer, of `predict` that of `score`, of `embed` that of `embedWithUsage`. */
   result?: unknown;
   /** Once the call has failed. */
   error?: unknown;
@@ -16,6 +16,7 @@ export interface CallTrace {
 
 /** What a subscriber of `tracing:crossrank:load:*` gets. */
 export interface LoadTrace {
+  /** Folder of the model; of one of the hub its name, as it was given: its download is a part of the load. */
   model: string;
   /** Once the model is loaded: the `Reranker` or `Embedder`. */
   result?: unknown;

@@ -32,6 +32,7 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked, bool
         Column<uint32_t>(env, outcome.ranked, [](const RankedDocument& r) { return r.tokens_lost; });
   } else {
     out["scores"] = Column<float>(env, outcome.scores, [](float score) { return score; });
+    out["tokensLost"] = Column<uint32_t>(env, outcome.tokens_lost, [](uint32_t lost) { return lost; });
   }
   out["pairs"] = Napi::Number::New(env, static_cast<double>(outcome.pairs));
   out["scored"] = Napi::Number::New(env, static_cast<double>(outcome.scored));

@@ -1,5 +1,10 @@
 #include "engine/model_folder.h"
 
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include "common/error.h"
 #include "common/mapped_file.h"
 
@@ -59,18 +64,52 @@ TokenizerConfig ReadTokenizerConfig(const std::string& folder) {
   return out;
 }
 
+namespace {
+
+// Least loss first: 0 nothing says how it was quantised, 1 half precision, 2 anything narrower.
+int LossOf(const std::string& name) {
+  const auto has = [&name](const char* part) { return name.find(part) != std::string::npos; };
+  for (const char* narrow : {"int8", "quant", "q4", "q8", "bnb", "4bit", "8bit"}) {
+    if (has(narrow)) return 2;
+  }
+  return has("fp16") || has("bf16") || has("float16") ? 1 : 0;
+}
+
+// Of graphs of other names than model.onnx: the least lossy, then the one with the shortest name, then the first.
+// lib/hub/select-files.ts downloads by the same rule.
+std::string BestExported(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    if (file->path().extension() == ".onnx" && IsFile(file->path())) {
+      names.push_back(file->path().filename().u8string());
+    }
+  }
+  if (names.empty()) return "";
+  const auto rank = [](const std::string& name) { return std::make_tuple(LossOf(name), name.size(), name); };
+  const auto better = [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); };
+  return (folder / fs::u8path(*std::min_element(names.begin(), names.end(), better))).u8string();
+}
+
+std::string FindExported(const std::string& folder) {
+  for (const char* name : {"model.onnx", "onnx/model.onnx"}) {
+    if (IsFile(FilePath(folder, name))) return FilePath(folder, name).u8string();
+  }
+  const std::string best = BestExported(fs::u8path(folder));
+  return best.empty() ? BestExported(FilePath(folder, "onnx")) : best;
+}
+
+}  // namespace
+
 WeightFiles FindWeights(const std::string& folder) {
   WeightFiles found{IsFile(FilePath(folder, "model.safetensors")) ||
                         IsFile(FilePath(folder, "model.safetensors.index.json")),
-                    ""};
-  for (const char* name : {"onnx/model.onnx", "model.onnx"}) {
-    if (IsFile(FilePath(folder, name))) found.exported = FilePath(folder, name).u8string();
-  }
+                    FindExported(folder)};
   if (!found.safetensors && found.exported.empty()) {
     throw Error(ErrorCode::kModelNotFound,
                 "the model folder " + folder +
                     " has no weights: model.safetensors, model.safetensors.index.json, model.onnx and "
-                    "onnx/model.onnx were "
+                    "other .onnx files, here and in onnx/, were "
                     "looked for; pytorch_model.bin is not read (save with safe_serialization=True)");
   }
   if (found.safetensors && !IsFile(FilePath(folder, "config.json"))) {

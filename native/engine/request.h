@@ -64,7 +64,8 @@ struct RankedDocument {
 struct Outcome {
   std::optional<Error> error;
   std::vector<RankedDocument> ranked;  // options.rank
-  std::vector<float> scores;           // else: [pairs, labels]
+  std::vector<float> scores;           // else: [pairs, labels],
+  std::vector<uint32_t> tokens_lost;   // and of each pair what was cut
   size_t pairs = 0;
   size_t scored = 0;      // of them; all, or the answer is degraded
   size_t windows = 0;     // scored: as many as pairs, but where documents were cut into several

@@ -1,0 +1,9 @@
+/**
+ * The server as `crossrank serve` runs it, from code: `import { createServer } from 'crossrank/server'`.
+ *
+ * @packageDocumentation
+ */
+
+export type { ServerOptions, ServerSettings } from './options';
+export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';
+export { createServer, type Server } from './server';

@@ -1,0 +1,213 @@
+import { orAbort, withDeadline } from '../deadline';
+import type { Embedder } from '../embedder';
+import { DEFAULT_MAX_LENGTH } from '../engine';
+import type { Reranker } from '../reranker';
+import type { RankedIndex } from '../response';
+import type { Tokenizer } from '../tokenize';
+import type { Answer, Call, EmbedCall, RankCall, ScoreCall } from './calls';
+import { RequestFailure } from './failure';
+import type { ModelPool } from './model-pool';
+import type { Served } from './served';
+
+/** What a call brings along of its request. */
+export interface Circumstances {
+  pool: ModelPool;
+  maxDocuments: number;
+  /** On the clock of `performance.now()`. */
+  deadline: number;
+  /** Aborted when the client has gone or the server ends. */
+  signal: AbortSignal;
+  /** Is filled in. */
+  served: Served;
+}
+
+/**
+ * One call on the engine, which admits or refuses it as a whole.
+ * @throws RequestFailure, CrossrankError, or the signal's reason
+ */
+export async function runCall(call: Call, circumstances: Circumstances): Promise<Answer> {
+  const { served, maxDocuments } = circumstances;
+  served.operation = call.kind;
+  served.items = itemsOf(call);
+  if (served.items > maxDocuments) {
+    const what = { rank: 'documents', score: 'pairs', embed: 'texts' }[call.kind];
+    throw new RequestFailure(
+      'too-many',
+      `${served.items} ${what} are more than the ${maxDocuments} of a request`,
+    );
+  }
+  switch (call.kind) {
+    case 'rank':
+      return rank(call, circumstances);
+    case 'score':
+      return score(call, circumstances);
+    case 'embed':
+      return embed(call, circumstances);
+  }
+}
+
+function itemsOf(call: Call): number {
+  if (call.kind === 'rank') return call.documents.length;
+  return call.kind === 'score' ? call.pairs.length : call.texts.length;
+}
+
+async function rank(call: RankCall, circumstances: Circumstances): Promise<Answer> {
+  const { served, signal } = circumstances;
+  const { model, reranker } = await loaded(circumstances, (pool) => pool.reranker(call.model));
+  served.model = model.name;
+  const maxLength = lengthOf(call, reranker);
+  if (call.tooLong === 'refuse') {
+    const pairs = call.documents.map((document) => [call.query, document] as const);
+    await refuseLongPairs(pairs, maxLength, reranker);
+  }
+  const { results, usage, timings, degraded } = await reranker.rerank(call.query, call.documents, {
+    returnDocuments: false,
+    ...(call.topK === undefined ? {} : { topK: call.topK }),
+    ...(maxLength === undefined ? {} : { maxLength }),
+    scores: call.scores,
+    timeoutMs: timeLeft(circumstances),
+    signal,
+  });
+  if (call.tooLong === 'refuse') refuseTruncated(results, maxLength ?? DEFAULT_MAX_LENGTH);
+  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, degraded, timings });
+  served.scores = summary(results.map((result) => result.score));
+  return { kind: 'rank', model: model.name, id: served.id, results, tokens: usage.tokens };
+}
+
+async function score(call: ScoreCall, circumstances: Circumstances): Promise<Answer> {
+  const { served, signal } = circumstances;
+  const { model, reranker } = await loaded(circumstances, (pool) => pool.reranker(call.model));
+  served.model = model.name;
+  const maxLength = lengthOf(call, reranker);
+  if (call.tooLong === 'refuse') await refuseLongPairs(call.pairs, maxLength, reranker);
+  const { scores, usage, timings } = await reranker.score(call.pairs, {
+    ...(maxLength === undefined ? {} : { maxLength }),
+    scores: call.scores,
+    timeoutMs: timeLeft(circumstances),
+    signal,
+  });
+  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
+  served.scores = summary(scores);
+  return { kind: 'score', model: model.name, id: served.id, scores, tokens: usage.tokens };
+}
+
+async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Answer> {
+  const { served, signal } = circumstances;
+  const { model, embedder } = await loaded(circumstances, (pool) => pool.embedder(call.model));
+  served.model = model.name;
+  const { dimension } = embedder.space;
+  const { dimensions = dimension } = call;
+  if (!(Number.isInteger(dimensions) && dimensions >= 1 && dimensions <= dimension)) {
+    throw new RequestFailure('invalid', `dimensions must be an integer from 1 to ${dimension}`, {
+      field: 'dimensions',
+    });
+  }
+  const maxLength = lengthOf(call, embedder);
+  if (call.tooLong === 'refuse') await refuseLongTexts(call, maxLength, embedder);
+  const { embeddings, usage, timings } = await embedder.embedWithUsage(call.texts, {
+    ...(call.role === undefined ? {} : { kind: call.role }),
+    ...(maxLength === undefined ? {} : { maxLength }),
+    timeoutMs: timeLeft(circumstances),
+    signal,
+  });
+  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
+  const cut = dimensions === dimension ? embeddings : embeddings.map((each) => each.subarray(0, dimensions));
+  if (call.normalize || dimensions < dimension) cut.forEach(scaleToUnit);
+  return { kind: 'embed', model: model.name, id: served.id, embeddings: cut, tokens: usage.tokens };
+}
+
+/** A load may take longer than this request has time; it goes on for the next one. */
+function loaded<R>(circumstances: Circumstances, find: (pool: ModelPool) => Promise<R>): Promise<R> {
+  const { pool, signal } = circumstances;
+  return withDeadline(signal, timeLeft(circumstances), (within) => orAbort(find(pool), within));
+}
+
+function timeLeft({ deadline }: Circumstances): number {
+  const left = deadline - performance.now();
+  if (left > 0) return left;
+  throw new RequestFailure('timeout', 'the deadline of the request has passed');
+}
+
+/** What is longer than the model takes is the model's own limit. */
+function lengthOf({ maxTokens }: Call, model: Reranker | Embedder): number | undefined {
+  return maxTokens === undefined ? undefined : Math.min(maxTokens, model.info().maxLength);
+}
+
+/** UTF-8 bytes that a UTF-16 unit has at most: no tokenizer makes more tokens of them than that, but of a few ligatures. */
+const BYTES_PER_UNIT = 3;
+
+async function refuseLongPairs(
+  pairs: readonly (readonly [query: string, document: string])[],
+  maxLength: number | undefined,
+  reranker: Reranker,
+): Promise<void> {
+  const { specialTokens, maxLength: most } = reranker.info();
+  const limit = maxLength ?? Math.min(DEFAULT_MAX_LENGTH, most);
+  const room = limit - specialTokens;
+  const long = pairs.filter(([query, document]) => (query.length + document.length) * BYTES_PER_UNIT > room);
+  if (long.length === 0) return;
+  const counts = await tokenCounts(reranker, long.flat());
+  for (const [query, document] of long) {
+    const tokens = (counts.get(query) as number) + (counts.get(document) as number);
+    if (tokens > room) throw tooLong(tokens + specialTokens, limit);
+  }
+}
+
+async function refuseLongTexts(
+  { texts, role }: EmbedCall,
+  maxLength: number | undefined,
+  embedder: Embedder,
+): Promise<void> {
+  const info = embedder.info();
+  const prefix = role === undefined ? '' : info.prefixes[role];
+  const limit = maxLength ?? info.defaultMaxLength;
+  const room = limit - info.specialTokens;
+  const long = texts.filter((text) => (prefix.length + text.length) * BYTES_PER_UNIT > room);
+  if (long.length === 0) return;
+  const prefixed = long.map((text) => prefix + text);
+  for (const tokens of (await tokenCounts(embedder, prefixed)).values()) {
+    if (tokens > room) throw tooLong(tokens + info.specialTokens, limit);
+  }
+}
+
+/** Each text once. */
+async function tokenCounts(tokenizer: Tokenizer, texts: readonly string[]): Promise<Map<string, number>> {
+  const distinct = [...new Set(texts)];
+  const tokens = await tokenizer.tokenize(distinct);
+  return new Map(distinct.map((text, i) => [text, tokens[i]?.ids.length ?? 0]));
+}
+
+function refuseTruncated(results: readonly RankedIndex[], limit: number): void {
+  const cut = results.find((result) => result.truncated);
+  if (cut !== undefined) throw tooLong(limit + cut.tokensLost, limit);
+}
+
+function tooLong(tokens: number, limit: number): RequestFailure {
+  return new RequestFailure(
+    'too-long',
+    `a text of ${tokens} tokens is longer than the ${limit} that are read`,
+  );
+}
+
+function scaleToUnit(vector: Float32Array): void {
+  let squares = 0;
+  for (const value of vector) squares += value * value;
+  if (squares === 0) return;
+  const scale = 1 / Math.sqrt(squares);
+  for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) * scale;
+}
+
+function summary(scores: ArrayLike<number>): Served['scores'] {
+  const count = scores.length;
+  if (count === 0) return undefined;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const score = scores[i] as number;
+    min = Math.min(min, score);
+    max = Math.max(max, score);
+    sum += score;
+  }
+  return { count, min, max, mean: sum / count };
+}
