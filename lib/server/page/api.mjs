@@ -16,6 +16,8 @@
  * @property {string} summary
  * @property {'rank' | 'score' | 'embed'} kind
  * @property {Record<string, unknown>} example
+ * @property {boolean} takesModel - Whether a body may name the model
+ * @property {boolean} isAmbiguous - Whether only the model's name tells that a body is for this API
  *
  * @typedef {object} Api
  * @property {string} name
@@ -24,6 +26,7 @@
  *
  * @typedef {object} Served
  * @property {ServedModel[]} models
+ * @property {Record<'rerank' | 'embed', boolean>} namesMatter - Else any name is taken for the one model
  * @property {Api[]} apis
  * @property {{ maxDocuments: number, maxBodyBytes: number }} limits
  *
@@ -116,7 +119,8 @@ async function call(path, options, key) {
   }
   const body = parsed(text);
   if (response.ok && body !== undefined) return body;
-  const { kind = 'internal', message = `The server answered with status ${response.status}.` } = body?.error ?? {};
+  const { kind = 'internal', message = `The server answered with status ${response.status}.` } =
+    body?.error ?? {};
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
   throw new ApiError(message, kind, Number.isFinite(seconds) ? seconds : undefined);
 }

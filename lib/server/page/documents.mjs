@@ -19,7 +19,8 @@ export function readDocuments(text, format) {
   const sound = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
   if (format === 'blocks') return kept(sound.split(/\n[^\S\n]*\n/));
   const lines = sound.split('\n');
-  if (format === 'jsonl') return kept(lines.flatMap((line, i) => (line.trim() === '' ? [] : [jsonText(line, i)])));
+  if (format === 'jsonl')
+    return kept(lines.flatMap((line, i) => (line.trim() === '' ? [] : [jsonText(line, i)])));
   return kept(format === 'tsv' ? tsvTexts(lines) : lines);
 }
 
