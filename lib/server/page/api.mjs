@@ -82,7 +82,7 @@ export class ApiError extends Error {
       case 'too-many':
         return 'Send fewer or shorter documents.';
       case 'too-long':
-        return 'Shorten the text, or choose “Score windows” for long documents.';
+        return 'Shorten the text, or choose “best chunk counts” for long documents.';
       case 'unknown-model':
         return 'Reload the page to see the models that are served now, and pick one of them.';
       case 'timeout':

@@ -1,10 +1,11 @@
 // @ts-check
 import { make } from './dom.mjs';
+import { excerptStart } from './excerpt.mjs';
 
 /** @typedef {{ start: number, end: number }} Span */
 
-/** Part of what is shown of a collapsed document goes before its best span. */
-const LEAD = 0.2;
+/** Part of what is shown of a collapsed document goes before what is of interest in it. */
+const LEAD = 0.15;
 /** A text of more lines is tall, however short. */
 const MANY_LINES = 8;
 
@@ -28,18 +29,19 @@ export function isLong(text, letters) {
 }
 
 /**
- * Puts a document's text into an element: whole, or from shortly before the best span on.
+ * Puts a document's text into an element: whole, or from shortly before what of the best span has to do with the query.
  * @param {HTMLElement} target
  * @param {string} text
- * @param {{ span?: Span | undefined, letters: number, whole: boolean }} how
+ * @param {{ span?: Span | undefined, words: ReadonlySet<string>, letters: number, whole: boolean }} how
  */
-export function showText(target, text, { span, letters, whole }) {
+export function showText(target, text, { span, words, letters, whole }) {
   if (whole || !isLong(text, letters)) {
     target.replaceChildren(...marked(text, 0, text.length, span));
     return;
   }
   const room = roomFor(text, letters);
-  const start = span === undefined ? 0 : border(text, Math.max(0, span.start - Math.round(room * LEAD)));
+  const from = span === undefined ? 0 : excerptStart(text, span, words, room);
+  const start = border(text, Math.max(0, from - Math.round(room * LEAD)));
   const end = border(text, Math.min(text.length, start + room));
   const parts = marked(text, start, end, span);
   if (start > 0) parts.unshift('… ');

@@ -23,7 +23,7 @@ export function firstItem(place, score) {
     ...(score === undefined ? [] : [`score ${score.text}`]),
     place.rank === undefined ? 'not among the results' : `reranked ${place.rank}`,
   ];
-  const item = itemOf(place, label, FIRST_LETTERS, undefined, [
+  const item = itemOf(place, label, { letters: FIRST_LETTERS, words: new Set() }, [
     make('span', { class: 'rank' }, String(place.firstRank)),
     bar(score),
     make('span', { class: 'score' }, score?.text ?? ''),
@@ -36,14 +36,15 @@ export function firstItem(place, score) {
  * A document in the new order.
  * @param {Place} place
  * @param {Score} score
+ * @param {ReadonlySet<string>} words - Of the query
  */
-export function rerankedItem(place, score) {
+export function rerankedItem(place, score, words) {
   const moved = movement(place);
-  const words =
+  const change =
     moved === 0 ? 'not moved' : `${moved > 0 ? 'up' : 'down'} ${Math.abs(moved)} from ${place.firstRank}`;
-  const label = [`Rank ${place.rank}`, words, `score ${score?.text}`];
+  const label = [`Rank ${place.rank}`, change, `score ${score?.text}`];
   const span = isPart(place) ? place.result?.span : undefined;
-  const item = itemOf(place, label, RERANKED_LETTERS, span, [
+  const item = itemOf(place, label, { letters: RERANKED_LETTERS, span, words }, [
     make('span', { class: 'rank' }, String(place.rank)),
     movementSign(moved),
     bar(score),
@@ -71,12 +72,11 @@ function bar(score) {
 /**
  * @param {Place} place
  * @param {string[]} label
- * @param {number} letters
- * @param {{ start: number, end: number } | undefined} span
+ * @param {{ letters: number, words: ReadonlySet<string>, span?: { start: number, end: number } | undefined }} shown
  * @param {Node[]} head
  */
-function itemOf(place, label, letters, span, head) {
-  const long = isLong(place.text, letters);
+function itemOf(place, label, shown, head) {
+  const long = isLong(place.text, shown.letters);
   const spoken = [...label, `document ${place.index + 1}`].join(', ');
   const button = make(
     'button',
@@ -85,7 +85,7 @@ function itemOf(place, label, letters, span, head) {
   );
   const text = make('p', { class: 'text', dir: 'auto' });
   const item = make('li', { class: 'item', 'data-index': place.index }, button, text);
-  const show = (/** @type {boolean} */ whole) => showText(text, place.text, { span, letters, whole });
+  const show = (/** @type {boolean} */ whole) => showText(text, place.text, { ...shown, whole });
   show(false);
   if (long) {
     button.setAttribute('aria-expanded', 'false');

@@ -1,5 +1,6 @@
 // @ts-check
 import { byId } from './dom.mjs';
+import { wordsOfQuery } from './excerpt.mjs';
 import { firstItem, rerankedItem } from './items.mjs';
 import { Links } from './links.mjs';
 import { barScale, scoreText } from './ranking.mjs';
@@ -39,9 +40,11 @@ export class Lists {
   /**
    * @param {RankAnswer} answer
    * @param {Ranking} ranking
+   * @param {string} query
    * @returns {Promise<void>} when all documents are there
    */
-  async show(answer, ranking) {
+  async show(answer, ranking, query) {
+    const words = wordsOfQuery(query);
     const turn = ++this.#turn;
     const { firstStage, model } = answer;
     byId('first-title', HTMLElement).textContent = titleOf(firstStage);
@@ -62,7 +65,7 @@ export class Lists {
       this.#reranked.append(
         ...ranking.reranked
           .slice(start, end)
-          .map((place) => rerankedItem(place, newScore(place.result?.score))),
+          .map((place) => rerankedItem(place, newScore(place.result?.score), words)),
       );
       if (start === 0) this.#makeFirstTabStops();
       await new Promise((resolve) => setTimeout(resolve)); // also in a tab that is not in front

@@ -139,7 +139,7 @@ async function showAnswer(request, answer, elapsedMs) {
     curl.show(served.apis, input, { base: document.baseURI, hasKey: key.value !== '' });
   }
   if (results.getBoundingClientRect().top > innerHeight / 2) results.scrollIntoView();
-  await lists.show(answer, ranking);
+  await lists.show(answer, ranking, request.query);
   const [best] = ranking.reranked;
   const moved = best === undefined ? 0 : movement(best);
   const place = moved === 0 ? 'where it was first before' : `up ${moved}`;
@@ -166,6 +166,7 @@ function showFailure(error) {
   if (error.kind === 'unauthorized') key.ask();
   failure.replaceChildren(make('strong', {}, sentence(error.message)), error.advice);
   failure.hidden = false;
+  failure.scrollIntoView({ block: 'nearest' });
   status.textContent = '';
 }
 
