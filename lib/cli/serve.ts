@@ -7,6 +7,7 @@ import { API_NAMES } from '../server/dialect';
 import { createLog, LOG_LEVELS } from '../server/log';
 import { observe } from '../server/observe';
 import type { ServerOptions } from '../server/options';
+import { page } from '../server/page';
 import type { ServerPlugin } from '../server/plugin';
 import { createServer } from '../server/server';
 import { usableProcessors } from '../threads';
@@ -149,7 +150,8 @@ async function serve(values: Values, options: ServerOptions): Promise<number> {
   const log = createLog({ level });
   const isWorker = cluster.isWorker;
   const logTexts = values['log-texts'] !== undefined;
-  const plugins: ServerPlugin[] = [observe({ log, logTexts, version: packageVersion(), workers: isWorker })];
+  const observer = observe({ log, logTexts, version: packageVersion(), workers: isWorker });
+  const plugins: ServerPlugin[] = [observer, page];
   const stopped = untilStopped();
   const progress = new Progress();
   const engine = { ...options.engine, hub: { onProgress: downloadBar(progress) } };

@@ -89,9 +89,14 @@ export function readRequest(
   body: unknown,
   parameters: Readonly<Record<string, string>>,
 ): Reading {
+  checkBody(isValid, body);
+  return endpoint.read(body, parameters);
+}
+
+/** @throws RequestFailure with `malformed` or `invalid` */
+export function checkBody(isValid: ValidateFunction, body: unknown): asserts body is Body {
   if (!isObject(body)) throw new RequestFailure('malformed', 'the body must be a JSON object');
   if (!isValid(body)) throw invalidBody(isValid.errors ?? []);
-  return endpoint.read(body, parameters);
 }
 
 function isObject(body: unknown): body is Body {

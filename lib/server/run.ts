@@ -70,7 +70,7 @@ async function rank(call: RankCall, circumstances: Circumstances): Promise<Answe
   });
   if (call.tooLong === 'refuse') refuseTruncated(results, maxLength ?? DEFAULT_MAX_LENGTH);
   Object.assign(served, { tokens: usage.tokens, cached: usage.cached, degraded, timings });
-  served.scores = summary(results.map((result) => result.score));
+  served.scores = scoreSummary(results.map((result) => result.score));
   return { kind: 'rank', model: model.name, id: served.id, results, tokens: usage.tokens };
 }
 
@@ -87,7 +87,7 @@ async function score(call: ScoreCall, circumstances: Circumstances): Promise<Ans
     signal,
   });
   Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
-  served.scores = summary(scores);
+  served.scores = scoreSummary(scores);
   return { kind: 'score', model: model.name, id: served.id, scores, tokens: usage.tokens };
 }
 
@@ -117,12 +117,13 @@ async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Ans
 }
 
 /** A load may take longer than this request has time; it goes on for the next one. */
-function loaded<R>(circumstances: Circumstances, find: (pool: ModelPool) => Promise<R>): Promise<R> {
+export function loaded<R>(circumstances: Circumstances, find: (pool: ModelPool) => Promise<R>): Promise<R> {
   const { pool, signal } = circumstances;
   return withDeadline(signal, timeLeft(circumstances), (within) => orAbort(find(pool), within));
 }
 
-function timeLeft({ deadline }: Circumstances): number {
+/** @throws RequestFailure with `timeout` */
+export function timeLeft({ deadline }: Circumstances): number {
   const left = deadline - performance.now();
   if (left > 0) return left;
   throw new RequestFailure('timeout', 'the deadline of the request has passed');
@@ -197,7 +198,7 @@ function scaleToUnit(vector: Float32Array): void {
   for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] as number) * scale;
 }
 
-function summary(scores: ArrayLike<number>): Served['scores'] {
+export function scoreSummary(scores: ArrayLike<number>): Served['scores'] {
   const count = scores.length;
   if (count === 0) return undefined;
   let min = Number.POSITIVE_INFINITY;
