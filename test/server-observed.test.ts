@@ -35,7 +35,7 @@ test('calls are counted, by what became of them', async () => {
   observed = await observedServer({ engine: { threads: 1, cache: false } });
   await (await observed.post('/rerank', CALL)).json();
   await (await observed.post('/embed', { inputs: 'one text' })).json();
-  await (await observed.post('/rerank', { query: 3 })).json();
+  await (await observed.post('/rerank', { query: 3, texts: ['a'] })).json();
   await leave(observed);
   await observed.requests(5);
   const text = await observed.metrics();
