@@ -28,7 +28,7 @@ export async function keywordOrder(
   const digits = String(documents.length).length; // equal scores go by id, which is compared as text
   await index.add(documents.map((text, i) => ({ id: String(i).padStart(digits, '0'), text })));
   signal.throwIfAborted();
-  const hits = await index.query(query, { topK: documents.length, signal });
+  const hits = await index.query(query, { topK: Math.max(1, documents.length), signal });
   const scores = new Array<number>(documents.length).fill(0);
   for (const { document, score } of hits) scores[Number(document.id)] = score;
   return byScore(scores);

@@ -27,7 +27,7 @@ export class CurlView {
    * @param {{ base: string, hasKey: boolean }} server
    */
   show(apis, input, server) {
-    const panel = make('div', { role: 'tabpanel', id: 'curl-panel', tabindex: 0 });
+    const panel = make('div', { role: 'tabpanel', id: 'curl-panel' });
     const tabs = apis.map(({ name, title }) =>
       make(
         'button',
@@ -95,12 +95,18 @@ function commandOf({ name }, endpoint, input, server) {
     { type: 'button', class: 'quiet', 'aria-label': `Copy the command for ${endpoint.path}` },
     'Copy',
   );
-  const code = make('pre', {}, shown);
+  const code = make('pre', { tabindex: 0 }, shown);
   copy.addEventListener('click', async () => {
-    copy.textContent = (await copied(command)) ? 'Copied' : 'Not allowed: select the text';
+    if (await copied(command)) {
+      copy.textContent = 'Copied';
+    } else {
+      code.textContent = command;
+      getSelection()?.selectAllChildren(code);
+      copy.textContent = 'Selected: press Ctrl+C';
+    }
     setTimeout(() => {
       copy.textContent = 'Copy';
-    }, 2000);
+    }, 4000);
   });
   const title = make('span', { class: 'inline' }, `${endpoint.path} · ${endpoint.summary}`);
   const note = noteFor(endpoint, input, name);

@@ -18,15 +18,11 @@ const RERANKED_LETTERS = 280;
  * @param {Score} score
  */
 export function firstItem(place, score) {
-  const label = [
-    `First stage rank ${place.firstRank}`,
-    ...(score === undefined ? [] : [`score ${score.text}`]),
-    place.rank === undefined ? 'not among the results' : `reranked ${place.rank}`,
-  ];
-  const item = itemOf(place, label, { letters: FIRST_LETTERS, words: new Set() }, [
-    make('span', { class: 'rank' }, String(place.firstRank)),
-    bar(score),
-    make('span', { class: 'score' }, score?.text ?? ''),
+  const went = place.rank === undefined ? 'not among the results' : `reranked ${place.rank}`;
+  const item = itemOf(place, { letters: FIRST_LETTERS, words: new Set() }, [
+    rankOf('First stage rank', place.firstRank),
+    ...scoreParts(score),
+    spoken(`, ${went}, document ${place.index + 1}`),
   ]);
   if (place.rank === undefined) item.classList.add('left-out');
   return item;
@@ -39,50 +35,71 @@ export function firstItem(place, score) {
  * @param {ReadonlySet<string>} words - Of the query
  */
 export function rerankedItem(place, score, words) {
-  const moved = movement(place);
-  const change =
-    moved === 0 ? 'not moved' : `${moved > 0 ? 'up' : 'down'} ${Math.abs(moved)} from ${place.firstRank}`;
-  const label = [`Rank ${place.rank}`, change, `score ${score?.text}`];
   const span = isPart(place) ? place.result?.span : undefined;
-  const item = itemOf(place, label, { letters: RERANKED_LETTERS, span, words }, [
-    make('span', { class: 'rank' }, String(place.rank)),
-    movementSign(moved),
-    bar(score),
-    make('span', { class: 'score' }, score?.text ?? ''),
+  const item = itemOf(place, { letters: RERANKED_LETTERS, span, words }, [
+    rankOf('Rank', place.rank ?? 0),
+    movementOf(place),
+    ...scoreParts(score),
+    spoken(`, document ${place.index + 1}`),
   ]);
   item.append(notes(place));
   return item;
 }
 
-/** @param {number} moved */
-function movementSign(moved) {
-  if (moved === 0) return make('span', { class: 'move' }, '=');
-  const [name, arrow] = moved > 0 ? ['up', '▲'] : ['down', '▼'];
-  return make('span', { class: `move ${name}` }, `${arrow}${Math.abs(moved)}`);
+/**
+ * For those who hear the page: there the words stand that columns and arrows stand for.
+ * @param {string} text
+ */
+function spoken(text) {
+  return make('span', { class: 'visually-hidden' }, text);
 }
 
-/** @param {Score} score */
-function bar(score) {
-  if (score === undefined) return make('span');
+/**
+ * @param {string} name
+ * @param {number} rank
+ */
+function rankOf(name, rank) {
+  return make('span', { class: 'rank' }, spoken(`${name} `), String(rank));
+}
+
+/** @param {Place} place */
+function movementOf(place) {
+  const moved = movement(place);
+  if (moved === 0) return sign('move', '=', ', not moved');
+  const [name, arrow] = moved > 0 ? ['up', '▲'] : ['down', '▼'];
+  const by = Math.abs(moved);
+  return sign(`move ${name}`, `${arrow}${by}`, `, ${name} ${by} from ${place.firstRank}`);
+}
+
+/**
+ * @param {string} type
+ * @param {string} seen
+ * @param {string} heard
+ */
+function sign(type, seen, heard) {
+  return make('span', { class: type }, make('span', { 'aria-hidden': 'true' }, seen), spoken(heard));
+}
+
+/**
+ * @param {Score} score
+ * @returns {HTMLElement[]}
+ */
+function scoreParts(score) {
+  if (score === undefined) return [make('span'), make('span', { class: 'score' })];
   const filled = make('span');
   filled.style.setProperty('--share', score.share.toFixed(4));
-  return make('span', { class: 'bar' }, filled);
+  const bar = make('span', { class: 'bar', 'aria-hidden': 'true' }, filled);
+  return [bar, make('span', { class: 'score' }, spoken(', score '), score.text)];
 }
 
 /**
  * @param {Place} place
- * @param {string[]} label
  * @param {{ letters: number, words: ReadonlySet<string>, span?: { start: number, end: number } | undefined }} shown
  * @param {Node[]} head
  */
-function itemOf(place, label, shown, head) {
+function itemOf(place, shown, head) {
   const long = isLong(place.text, shown.letters);
-  const spoken = [...label, `document ${place.index + 1}`].join(', ');
-  const button = make(
-    'button',
-    { type: 'button', class: 'head', tabindex: -1, 'aria-label': spoken },
-    ...head,
-  );
+  const button = make('button', { type: 'button', class: 'head', tabindex: -1 }, ...head);
   const text = make('p', { class: 'text', dir: 'auto' });
   const item = make('li', { class: 'item', 'data-index': place.index }, button, text);
   const show = (/** @type {boolean} */ whole) => showText(text, place.text, { ...shown, whole });
