@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { type Browser, chromium as launcher, type Page } from 'playwright-core';
 import { Reranker } from '../lib';
@@ -520,35 +519,5 @@ describeInBrowser('the page', () => {
       expect(await page.locator('#first .item').first().isVisible()).toBe(true);
       expect(troubles).toEqual([]);
     });
-
-    test.each([
-      ['light', 1280],
-      ['dark', 1280],
-      ['light', 360],
-      ['dark', 360],
-    ] as const)(
-      'axe finds nothing in %s at %d pixels: empty, ranked, or with an error',
-      async (colorScheme, width) => {
-        const { page } = await visit({ colorScheme, viewport: { width, height: 800 } });
-        await page.evaluate(readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8'));
-        const violations = () =>
-          page.evaluate<string[]>(
-            "axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes.map((n) => n.html).join(' ')))",
-          );
-        await ready(page);
-        expect(await violations()).toEqual([]);
-        await fill(page, QUERY, DOCUMENTS);
-        await page.fill('#top', '4');
-        await rank(page);
-        await page.hover('#reranked .item[data-index="1"]');
-        expect(await violations()).toEqual([]);
-        await page.route('**/page/rank', (route) => route.abort());
-        await page.click('#run');
-        await page.getByText('The server cannot be reached.').waitFor();
-        await page.fill('#query', '');
-        await page.click('#run');
-        expect(await violations()).toEqual([]);
-      },
-    );
   });
 });
