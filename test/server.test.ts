@@ -84,6 +84,13 @@ describe('text-embeddings-inference', () => {
     expect((await running.post('/embed', { inputs: texts, truncate: false })).status).toBe(413);
   });
 
+  test('a length below what the model needs is that of one token each', async () => {
+    for (const max_tokens_per_doc of [1, 5]) {
+      const body = { model: 'a', query: QUERY, documents: TEXTS, max_tokens_per_doc };
+      expect((await running.post('/v2/rerank', body)).status).toBe(200);
+    }
+  });
+
   test('/info and /health', async () => {
     const info = await (await fetch(url('/info'))).json();
     expect(info).toMatchObject({ model_id: 'mini', model_dtype: 'fp32', max_input_length: 128 });

@@ -11,7 +11,7 @@ import { RequestFailure } from './failure';
 import type { ModelPool, ServedModel } from './model-pool';
 import type { ServerSettings } from './options';
 
-/** How far engine threads stand back behind HTTP where nothing else is asked for; measured in test/server-health. */
+/** How far engine threads stand back behind HTTP where nothing else is asked for. */
 const DEFAULT_NICE = 5;
 /** Of a name that clients send and headers, logs and metrics may carry. */
 const SOUND_NAME = /^[\w.:/@+-]{1,200}$/;

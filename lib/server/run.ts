@@ -129,9 +129,11 @@ export function timeLeft({ deadline }: Circumstances): number {
   throw new RequestFailure('timeout', 'the deadline of the request has passed');
 }
 
-/** What is longer than the model takes is the model's own limit. */
+/** What is longer than the model takes is the model's own limit, and a token of either text is read in any case. */
 function lengthOf({ maxTokens }: Call, model: Reranker | Embedder): number | undefined {
-  return maxTokens === undefined ? undefined : Math.min(maxTokens, model.info().maxLength);
+  if (maxTokens === undefined) return undefined;
+  const { specialTokens, maxLength } = model.info();
+  return Math.max(specialTokens + 2, Math.min(maxTokens, maxLength));
 }
 
 /** UTF-8 bytes that a UTF-16 unit has at most: no tokenizer makes more tokens of them than that, but of a few ligatures. */
