@@ -47,8 +47,8 @@ const OPTIONS = {
 
 export const help = `crossrank serve              answers the rerank and embedding APIs that clients call already, over HTTP
 
-TEI, Jina, Cohere v1 and v2, Voyage, vLLM, OpenAI embeddings and Hugging Face: change a client's base URL to this server's.
-A browser at the same address gets a page that shows both orders, spans, timings, and each call as curl.
+TEI, Jina, Cohere v1 and v2, Voyage, vLLM, OpenAI embeddings, Hugging Face: change a client's base URL to this server's.
+A browser at that address gets a page: both orders, best spans, timings, and each call as curl.
 
   --model MODEL[=ALIAS]      reranker: a folder, or ORGANISATION/NAME of the hub; may come more than once
   --embedder MODEL[=ALIAS]   the same for embeddings (default without --model and --embedder: the embedded ones)
