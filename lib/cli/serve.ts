@@ -55,7 +55,8 @@ A browser at that address gets a page: both orders, best spans, timings, and eac
   --host HOST                address to listen on (default 127.0.0.1, this machine alone)
   --port N                   0 for any that is free (default 8080)
   --workers N                processes that share the port; each loads the models (default 1)
-  --api NAME                 for bodies that several APIs could mean: ${API_NAMES.join(', ')}
+  --api NAME                 for bodies that several APIs could mean:
+                             ${API_NAMES.join(', ')}
   --strict-model             refuse names of models that are not served, also where there is one only
   --lazy                     load models by the first request, not before listening
   --idle-unload-ms N         unload a model that has had no request for so long (default never)
