@@ -5,7 +5,7 @@ import type { PageServed } from '../lib/server/page-served';
 import type { ServerPlugin } from '../lib/server/plugin';
 import type { Served } from '../lib/server/served';
 import { fixture } from './support/models';
-import { startServer, type TestServer, until } from './support/server';
+import { ServedChild, startServer, type TestServer, until } from './support/server';
 
 const QUERY = 'which planet is red';
 const DOCUMENTS = [
@@ -95,6 +95,18 @@ describe('what the page consists of', () => {
       expect(script).not.toMatch(/innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/);
     }
   });
+});
+
+test('crossrank serve has the page', async () => {
+  const child = new ServedChild(['--model', `${fixture('bert')}=mini`]);
+  try {
+    const url = await child.listening();
+    expect(await (await fetch(`${url}/`)).text()).toContain('<title>crossrank</title>');
+    const { models } = (await (await fetch(`${url}/page/models`)).json()) as PageServed;
+    expect(models.map(({ name }) => name)).toEqual(['mini']);
+  } finally {
+    await child.stop();
+  }
 });
 
 describe('what the page asks', () => {

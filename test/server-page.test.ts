@@ -6,8 +6,9 @@ import { page as pagePlugin } from '../lib/server/page';
 import type { ServerPlugin } from '../lib/server/plugin';
 import type { Served } from '../lib/server/served';
 import { chromium } from './support/chromium';
+import { fixture } from './support/models';
 import { answered, fill, holds, type OpenPage, openPage, orderOf, rank, ready } from './support/page';
-import { startServer, type TestServer, until } from './support/server';
+import { MODELS, startServer, type TestServer, until } from './support/server';
 
 const found = chromium();
 if ('reason' in found) console.warn(`The page is not tested in a browser: ${found.reason}`);
@@ -429,6 +430,43 @@ describeInBrowser('the page', () => {
       expect(await runInShell(command)).toBe('200');
       await until(() => heard.length > 0);
       expect(stringsOf(heard[0]?.body)).toEqual(expect.arrayContaining([QUERY, long[0]?.trim()]));
+    });
+
+    test('with several rerankers a command names the chosen one, or a note tells what it does instead', async () => {
+      const { models } = MODELS;
+      const { server, url } = await startServer({
+        models: [...models, `${fixture('bert')}=second`],
+        plugins: [remember, pagePlugin],
+      });
+      try {
+        const { page } = await visit({}, url);
+        await ready(page);
+        await page.selectOption('#model', 'second');
+        await fill(page, QUERY, ['a', 'b']);
+        await rank(page);
+        const notes: string[] = [];
+        for (const tab of await page.locator('[role="tab"]').all()) {
+          await tab.click();
+          const name = (await tab.getAttribute('id'))?.replace('tab-', '');
+          for (const command of await page.locator('.command').all()) {
+            heard.length = 0;
+            expect(await runInShell((await command.locator('pre').textContent()) as string)).toBe('200');
+            await until(() => heard.length > 0);
+            const { api, model } = (heard[0] as Heard).served;
+            const [note] = await command.locator('.help').allTextContents();
+            if (note !== undefined) notes.push(note);
+            const expected =
+              note === undefined ? [name, model === 'embedder' ? 'embedder' : 'second'] : [api, model];
+            expect([api, model]).toEqual(expected);
+          }
+        }
+        expect(notes).toEqual(
+          expect.arrayContaining([expect.stringContaining('the first one that is served answers')]),
+        );
+        expect(notes).toEqual(expect.arrayContaining([expect.stringContaining('--api cohere-v1')]));
+      } finally {
+        await server.close();
+      }
     });
 
     test('the API key is asked for, kept for the tab, and never part of a command', async () => {

@@ -47,14 +47,16 @@ const OPTIONS = {
 
 export const help = `crossrank serve              answers the rerank and embedding APIs that clients call already, over HTTP
 
-TEI, Jina, Cohere v1 and v2, Voyage, vLLM, OpenAI embeddings and Hugging Face: change a client's base URL to this server's.
+TEI, Jina, Cohere v1 and v2, Voyage, vLLM, OpenAI embeddings, Hugging Face: change a client's base URL to this server's.
+A browser at that address gets a page: both orders, best spans, timings, and each call as curl.
 
   --model MODEL[=ALIAS]      reranker: a folder, or ORGANISATION/NAME of the hub; may come more than once
   --embedder MODEL[=ALIAS]   the same for embeddings (default without --model and --embedder: the embedded ones)
   --host HOST                address to listen on (default 127.0.0.1, this machine alone)
   --port N                   0 for any that is free (default 8080)
   --workers N                processes that share the port; each loads the models (default 1)
-  --api NAME                 for bodies that several APIs could mean: ${API_NAMES.join(', ')}
+  --api NAME                 for bodies that several APIs could mean:
+                             ${API_NAMES.join(', ')}
   --strict-model             refuse names of models that are not served, also where there is one only
   --lazy                     load models by the first request, not before listening
   --idle-unload-ms N         unload a model that has had no request for so long (default never)

@@ -76,7 +76,7 @@ export function barScale(scores, scale) {
  * @param {'unit' | 'positive' | 'open'} scale
  */
 export function scoreText(score, scale) {
-  if (scale === 'unit' && score !== 0 && Math.abs(score) < 0.001)
-    return score.toExponential(1).replace('-', '−');
+  const least = scale === 'unit' ? 0.001 : 0.01;
+  if (score !== 0 && Math.abs(score) < least) return score.toExponential(1).replaceAll('-', '−');
   return score.toFixed(scale === 'unit' ? 3 : 2).replace('-', '−');
 }
