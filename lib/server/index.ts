@@ -5,5 +5,6 @@
  */
 
 export type { ServerOptions, ServerSettings } from './options';
+export { page } from './page';
 export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';
 export { createServer, type Server } from './server';
