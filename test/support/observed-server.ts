@@ -1,7 +1,7 @@
 import { createServer, type Server, type ServerOptions } from '../../lib/server';
 import { createLog, type LogLevel } from '../../lib/server/log';
 import { observe } from '../../lib/server/observe';
-import { fixture } from './models';
+import { MODELS, post } from './server';
 
 export interface ObservedServer {
   server: Server;
@@ -24,8 +24,7 @@ export async function observedServer({
   const lines: string[] = [];
   const log = createLog({ level, stream: { write: (line) => void lines.push(line) } });
   const server = await createServer({
-    models: [`${fixture('bert')}=mini`],
-    embedders: [`${fixture('bert-embedder')}=embedder`],
+    ...MODELS,
     port: 0,
     lazy: true,
     ...options,
@@ -43,11 +42,6 @@ export async function observedServer({
       return ofRequests();
     },
     metrics: async () => (await fetch(`${url}/metrics`)).text(),
-    post: (path, body, headers = {}) =>
-      fetch(url + path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headers },
-        body: typeof body === 'string' ? body : JSON.stringify(body),
-      }),
+    post: (...args) => post(url, ...args),
   };
 }
