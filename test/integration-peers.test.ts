@@ -175,7 +175,7 @@ test('compilers of any age find the types of each entry', () => {
     name.slice('./'.length),
     [(entry as { types: string }).types],
   ]);
-  expect(typesOf.map(([name]) => name)).toEqual(Object.values(ENTRIES));
+  expect(typesOf.map(([name]) => name)).toEqual(['server', ...Object.values(ENTRIES)]);
   expect(manifest.typesVersions['*']).toEqual(Object.fromEntries(typesOf));
   for (const entry of Object.values(entries)) {
     for (const path of Object.values(entry)) expect(readFileSync(join(ROOT, path), 'utf8')).not.toBe('');
