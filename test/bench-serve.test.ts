@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UsageError } from '../bench/arguments';
 import { parseServeArguments } from '../bench/serve/arguments';
+import { runFor } from '../bench/serve/throughput';
 import { mixedRequest, requestOf } from '../bench/serve/work';
 import { runScript } from './support/bench';
 import { temporaryFolder } from './support/models';
@@ -48,6 +49,17 @@ test('both sides get the same work, and no document twice', () => {
   const sizes = mixed.map((request) => request.documents.length);
   expect(Math.min(...sizes)).toBeLessThanOrEqual(10);
   expect(Math.max(...sizes)).toBe(100);
+});
+
+test('the pairs of all callers count', async () => {
+  let requests = 0;
+  const { pairs, seconds } = await runFor(0.05, 8, async () => {
+    requests += 1;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return 5;
+  });
+  expect(pairs).toBe(5 * requests);
+  expect(seconds).toBeGreaterThanOrEqual(0.05);
 });
 
 test('everything is measured on a real server, reported, and written as JSON', async () => {

@@ -16,8 +16,9 @@ import { ServedProcess } from './served-process';
 import { runFor } from './throughput';
 import { CALLERS, DOCUMENTS, requestOf } from './work';
 
-/** Requests of either side in a round of small ones. */
-const SMALL_REQUESTS = 100;
+/** Turns in a round of small requests, and requests of either side in a turn: short, as machines change their speed. */
+const SMALL_TURNS = 10;
+const SMALL_REQUESTS = 10;
 
 export interface Throughput {
   callers: number;
@@ -124,10 +125,10 @@ async function measureSmall(
   show: Show,
 ): Promise<Small> {
   const client = new RerankClient(served.address, 1);
-  const overHttp = async (round: number) => {
+  const overHttp = async (turn: number) => {
     const times: number[] = [];
     for (let number = 0; number < SMALL_REQUESTS; number++) {
-      const request = requestOf(texts.small, round, number);
+      const request = requestOf(texts.small, turn, number);
       const started = performance.now();
       const { status } = await client.rerank(request);
       if (status !== 200) throw new Error(`the server answered ${status}`);
@@ -136,17 +137,20 @@ async function measureSmall(
     return times;
   };
   try {
-    await overHttp(rounds);
+    await overHttp(rounds * SMALL_TURNS); // connection and code are warm then
     const measured = await inTurns(
-      rounds,
-      (round) => library.call('small', { requests: SMALL_REQUESTS, round }),
+      rounds * SMALL_TURNS,
+      (turn) => library.call('small', { requests: SMALL_REQUESTS, round: turn }),
       overHttp,
-      (round) => show(round / rounds),
+      (turn) => show(turn / (rounds * SMALL_TURNS)),
     );
-    const medians = measured.map(([library, served]) => ({
-      libraryP50Ms: median(library),
-      servedP50Ms: median(served),
-    }));
+    const medians = Array.from({ length: rounds }, (_, round) => {
+      const turns = measured.slice(round * SMALL_TURNS, (round + 1) * SMALL_TURNS);
+      return {
+        libraryP50Ms: median(turns.flatMap(([library]) => library)),
+        servedP50Ms: median(turns.flatMap(([, served]) => served)),
+      };
+    });
     const overheadMs = spreadOf(medians.map(({ libraryP50Ms, servedP50Ms }) => servedP50Ms - libraryP50Ms));
     return { rounds: medians, overheadMs };
   } finally {

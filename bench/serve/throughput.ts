@@ -18,7 +18,10 @@ export async function runFor(
   let next = 0;
   let pairs = 0;
   const caller = async () => {
-    while (performance.now() < until) pairs += await request(next++);
+    while (performance.now() < until) {
+      const scored = await request(next++); // added only then: other callers add meanwhile
+      pairs += scored;
+    }
   };
   await Promise.all(Array.from({ length: callers }, caller));
   return { pairs, seconds: (performance.now() - started) / 1000 };
