@@ -3,11 +3,15 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import { packageBin, runMain, runVisibly } from './commands.mjs';
 import { inRoot } from './files.mjs';
 import { nativeTestFolder } from './native-build.mjs';
 import { nativeTestNames, runNativeTest } from './native-tests.mjs';
 import { setup } from './setup.mjs';
+
+/** jest alone leaves a processor free, on two processors half of them. Engines have threads of their own. */
+const jestWorkers = Math.max(2, Math.floor(os.availableParallelism() / 2));
 
 const jestReport = inRoot('build', 'jest-report.json');
 
@@ -33,7 +37,7 @@ function runNativeTests() {
 
 function runJest(args) {
   fs.rmSync(jestReport, { force: true });
-  const options = ['--json', `--outputFile=${jestReport}`, ...args];
+  const options = ['--json', `--outputFile=${jestReport}`, `--maxWorkers=${jestWorkers}`, ...args];
   // jest reports to standard error; to standard output it would only add where the report file is.
   const status = runVisibly(process.execPath, [packageBin('jest'), ...options], {
     stdio: ['inherit', 'ignore', 'inherit'],
