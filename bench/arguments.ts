@@ -12,10 +12,37 @@ import { SHAPE_NAMES, type ShapeName } from './shapes';
 
 export { type Range, UsageError };
 
-/** What the command line of the bench asks for. */
-export interface BenchOptions extends SubjectOptions {
+/** Which model is measured, with how many threads. */
+export interface ModelChoice {
+  model: string | undefined;
+  shape: ShapeName | undefined;
+  threads: number | undefined;
+}
+
+/** What most benches are told. */
+export interface SubjectOptions extends ModelChoice {
   help: boolean;
   precision: string | undefined;
+  /** A file, or `-` for standard output in place of the report. */
+  json: string | undefined;
+}
+
+export const SUBJECT_OPTIONS = {
+  help: { type: 'boolean' },
+  model: { type: 'string' },
+  shape: { type: 'string' },
+  precision: { type: 'string' },
+  threads: { type: 'string' },
+  json: { type: 'string' },
+} as const;
+
+/** Lines of `--help` about the model. */
+export const SUBJECT_USAGE = `  --model FOLDER      a Hugging Face model folder instead of the embedded model
+  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
+                      tiny is for trying the bench`;
+
+/** What the command line of the bench asks for. */
+export interface BenchOptions extends SubjectOptions {
   /** Documents a query. */
   documents: number;
   /** Tokens a document, special tokens and query not counted. */
@@ -27,8 +54,6 @@ export interface BenchOptions extends SubjectOptions {
   /** Rounds of a comparison; each runs one query on either side. */
   rounds: number;
   compare: 'padded' | undefined;
-  /** A file, or `-` for standard output in place of the report. */
-  json: string | undefined;
   plot: string | undefined;
 }
 
@@ -36,9 +61,7 @@ export const USAGE = `npm run bench                                    the embed
 npm run bench -- --shape minilm-l6               random weights of a known shape
 npm run bench -- --shape minilm-l6 --compare padded
 
-  --model FOLDER      a Hugging Face model folder instead of the embedded model
-  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
-                      tiny is for trying the bench
+${SUBJECT_USAGE}
   --precision NAME    arithmetic of the model, as the load option of that name
   --threads N         engine threads (default: all processors)
   --documents N       documents a query (default 100)
@@ -52,11 +75,7 @@ npm run bench -- --shape minilm-l6 --compare padded
   --help`;
 
 const OPTIONS = {
-  help: { type: 'boolean' },
-  model: { type: 'string' },
-  shape: { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
+  ...SUBJECT_OPTIONS,
   documents: { type: 'string' },
   'documents-per-query': { type: 'string' },
   length: { type: 'string' },
@@ -64,7 +83,6 @@ const OPTIONS = {
   seconds: { type: 'string' },
   rounds: { type: 'string' },
   compare: { type: 'string' },
-  json: { type: 'string' },
   plot: { type: 'string' },
 } as const;
 
@@ -76,16 +94,13 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
   const integer = (name: OptionName, missing: number, max: number) =>
     values[name] === undefined ? missing : readInteger(name, values[name], max);
   const options: BenchOptions = {
-    help: values.help !== undefined,
     ...readSubject(values),
-    precision: values.precision,
     documents: integer(values.documents === undefined ? 'documents-per-query' : 'documents', 100, 100_000),
     length: readRange(values.length ?? '60-130'),
     concurrency: readList('concurrency', values.concurrency ?? '1,2,4'),
     seconds: readSeconds('seconds', values.seconds ?? '8'),
     rounds: integer('rounds', 7, 10_000),
     compare: readChoice('compare', values.compare, ['padded'] as const),
-    json: values.json,
     plot: values.plot,
   };
   if (options.plot !== undefined && options.compare !== undefined) {
@@ -96,19 +111,22 @@ export function parseBenchArguments(args: readonly string[]): BenchOptions {
   return options;
 }
 
-/** Which model is measured, with how many threads. */
-export interface SubjectOptions {
-  model: string | undefined;
-  shape: ShapeName | undefined;
-  threads: number | undefined;
+/** @throws UsageError */
+export function readSubject({
+  help,
+  json,
+  precision,
+  ...model
+}: Partial<Record<keyof typeof SUBJECT_OPTIONS, string>>): SubjectOptions {
+  return { help: help !== undefined, ...readModelChoice(model), precision, json };
 }
 
 /** @throws UsageError */
-export function readSubject({
+export function readModelChoice({
   model,
   shape,
   threads,
-}: Partial<Record<keyof SubjectOptions, string>>): SubjectOptions {
+}: Partial<Record<keyof ModelChoice, string>>): ModelChoice {
   if (model !== undefined && shape !== undefined) {
     throw new UsageError('--model and --shape name two models; give one of them');
   }

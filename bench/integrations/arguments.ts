@@ -1,18 +1,19 @@
 import { readChoices, readInteger, readValues } from '../../lib/cli/command-line';
-import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
-import { SHAPE_NAMES } from '../shapes';
+import {
+  readSubject,
+  SUBJECT_OPTIONS,
+  SUBJECT_USAGE,
+  type SubjectOptions,
+  withJsonValue,
+} from '../arguments';
 import { SIDES, type SideName } from './sides';
 
 /** What the command line of `bench:integrations` asks for. */
 export interface IntegrationBenchOptions extends SubjectOptions {
-  help: boolean;
-  precision: string | undefined;
   only: readonly SideName[];
   rounds: number;
   /** Of either side in a round. */
   requests: number;
-  /** A file, or `-` for standard output in place of the report. */
-  json: string | undefined;
 }
 
 const NAMES = Object.keys(SIDES) as SideName[];
@@ -21,9 +22,7 @@ const known = (name: SideName) => name.replaceAll(/,? /g, '-');
 
 export const USAGE = `npm run bench:integrations                       each framework and the library itself, in turns
 
-  --model FOLDER      a Hugging Face model folder instead of the embedded reranker
-  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
-                      tiny is for trying the bench
+${SUBJECT_USAGE}
   --precision NAME    arithmetic of the models, as the load option of that name
   --threads N         engine threads (default: all processors)
   --only LIST         of ${NAMES.map(known).join(', ')} (default all)
@@ -35,15 +34,10 @@ export const USAGE = `npm run bench:integrations                       each fram
 The first, library, is the library against itself: the noise of this machine.`;
 
 const OPTIONS = {
-  help: { type: 'boolean' },
-  model: { type: 'string' },
-  shape: { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
+  ...SUBJECT_OPTIONS,
   only: { type: 'string' },
   rounds: { type: 'string' },
   requests: { type: 'string' },
-  json: { type: 'string' },
 } as const;
 
 /** @throws UsageError that names the option, what it takes and what came */
@@ -51,12 +45,9 @@ export function parseIntegrationArguments(args: readonly string[]): IntegrationB
   const values = readValues(withJsonValue(args), OPTIONS);
   const chosen = values.only === undefined ? undefined : readChoices('only', values.only, NAMES.map(known));
   return {
-    help: values.help !== undefined,
     ...readSubject(values),
-    precision: values.precision,
     only: NAMES.filter((name) => chosen === undefined || chosen.includes(known(name))),
     rounds: readInteger('rounds', values.rounds ?? '7', 1000),
     requests: readInteger('requests', values.requests ?? '16', 100_000),
-    json: values.json,
   };
 }

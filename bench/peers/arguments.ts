@@ -1,5 +1,5 @@
 import { type Range, readChoice, readInteger, readRange, readValues } from '../../lib/cli/command-line';
-import { readSubject } from '../arguments';
+import { readModelChoice } from '../arguments';
 import { SHAPE_NAMES, type ShapeName } from '../shapes';
 import { PEERS } from './contenders';
 
@@ -66,7 +66,7 @@ export function parsePeersArguments(args: readonly string[]): PeersOptions {
   const values = readValues(args, OPTIONS);
   const integer = (name: 'rounds' | 'documents' | 'requests', missing: string, max: number) =>
     readInteger(name, values[name] ?? missing, max);
-  const subject = readSubject(values);
+  const subject = readModelChoice(values);
   const length = readRange(values.length ?? '60-130');
   return {
     help: values.help !== undefined,

@@ -1,14 +1,17 @@
 import { readChoices, readInteger, readSeconds, readValues } from '../../lib/cli/command-line';
-import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
-import { SHAPE_NAMES } from '../shapes';
+import {
+  readSubject,
+  SUBJECT_OPTIONS,
+  SUBJECT_USAGE,
+  type SubjectOptions,
+  withJsonValue,
+} from '../arguments';
 
 export const PARTS = ['throughput', 'small', 'held'] as const;
 export type Part = (typeof PARTS)[number];
 
 /** What the command line of `bench:serve` asks for. */
 export interface ServeBenchOptions extends SubjectOptions {
-  help: boolean;
-  precision: string | undefined;
   only: readonly Part[];
   rounds: number;
   /** Time of either side in a round of throughput. */
@@ -16,16 +19,12 @@ export interface ServeBenchOptions extends SubjectOptions {
   connections: number;
   /** Time for which the connections are held. */
   holdSeconds: number;
-  /** A file, or `-` for standard output in place of the report. */
-  json: string | undefined;
 }
 
 export const USAGE = `npm run bench:serve                              the embedded model, served and as a library, in turns
 npm run bench:serve -- --only held --hold 600    200 connections for ten minutes
 
-  --model FOLDER      a Hugging Face model folder instead of the embedded model
-  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
-                      tiny is for trying the bench
+${SUBJECT_USAGE}
   --precision NAME    arithmetic of the model, as the load option of that name
   --threads N         engine threads (default: all processors)
   --only LIST         of ${PARTS.join(', ')} (default all)
@@ -40,31 +39,23 @@ The server and the library run in processes of their own, and so does the load. 
 error other than 429.`;
 
 const OPTIONS = {
-  help: { type: 'boolean' },
-  model: { type: 'string' },
-  shape: { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
+  ...SUBJECT_OPTIONS,
   only: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   connections: { type: 'string' },
   hold: { type: 'string' },
-  json: { type: 'string' },
 } as const;
 
 /** @throws UsageError that names the option, what it takes and what came */
 export function parseServeArguments(args: readonly string[]): ServeBenchOptions {
   const values = readValues(withJsonValue(args), OPTIONS);
   return {
-    help: values.help !== undefined,
     ...readSubject(values),
-    precision: values.precision,
     only: values.only === undefined ? PARTS : readChoices('only', values.only, PARTS),
     rounds: readInteger('rounds', values.rounds ?? '7', 1000),
     seconds: readSeconds('seconds', values.seconds ?? '3'),
     connections: readInteger('connections', values.connections ?? '200', 10_000),
     holdSeconds: readSeconds('hold', values.hold ?? '60'),
-    json: values.json,
   };
 }

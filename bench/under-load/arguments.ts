@@ -1,22 +1,23 @@
 import { readChoices, readInteger, readSeconds, readValues } from '../../lib/cli/command-line';
-import { readSubject, type SubjectOptions, withJsonValue } from '../arguments';
-import { SHAPE_NAMES } from '../shapes';
+import {
+  readSubject,
+  SUBJECT_OPTIONS,
+  SUBJECT_USAGE,
+  type SubjectOptions,
+  withJsonValue,
+} from '../arguments';
 
 export const SCENARIOS = ['throughput', 'mixed', 'responsive', 'cancel', 'soak'] as const;
 export type Scenario = (typeof SCENARIOS)[number];
 
 /** What the command line of `bench:load` asks for. */
 export interface LoadBenchOptions extends SubjectOptions {
-  help: boolean;
-  precision: string | undefined;
   rounds: number;
   /** Time at saturation, in which the event loop is watched. */
   seconds: number;
   /** Requests of the soak. */
   soak: number;
   only: readonly Scenario[];
-  /** A file, or `-` for standard output in place of the report. */
-  json: string | undefined;
   svg: string | undefined;
 }
 
@@ -24,9 +25,7 @@ export const USAGE = `npm run bench:load                               the embed
 npm run bench:load -- --shape minilm-l6          random weights of a known shape
 npm run bench:load -- --only soak --soak 2000
 
-  --model FOLDER      a Hugging Face model folder instead of the embedded model
-  --shape NAME        random weights in the shape of a published model: ${SHAPE_NAMES.filter((name) => name !== 'tiny').join(', ')};
-                      tiny is for trying the bench
+${SUBJECT_USAGE}
   --precision NAME    arithmetic of the model, as the load option of that name; mixed is fp32 on both sides
   --threads N         engine threads (default: all processors)
   --only LIST         of ${SCENARIOS.join(', ')} (default all)
@@ -40,16 +39,11 @@ npm run bench:load -- --only soak --soak 2000
 Exit code 1 when the soak finds a request that did not settle exactly once, a wrong result, or work that does not add up.`;
 
 const OPTIONS = {
-  help: { type: 'boolean' },
-  model: { type: 'string' },
-  shape: { type: 'string' },
-  precision: { type: 'string' },
-  threads: { type: 'string' },
+  ...SUBJECT_OPTIONS,
   only: { type: 'string' },
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   soak: { type: 'string' },
-  json: { type: 'string' },
   svg: { type: 'string' },
 } as const;
 
@@ -57,14 +51,11 @@ const OPTIONS = {
 export function parseLoadArguments(args: readonly string[]): LoadBenchOptions {
   const values = readValues(withJsonValue(args), OPTIONS);
   return {
-    help: values.help !== undefined,
     ...readSubject(values),
-    precision: values.precision,
     rounds: readInteger('rounds', values.rounds ?? '5', 1000),
     seconds: readSeconds('seconds', values.seconds ?? '10'),
     soak: readInteger('soak', values.soak ?? '20000', 1_000_000),
     only: values.only === undefined ? SCENARIOS : readChoices('only', values.only, SCENARIOS),
-    json: values.json,
     svg: values.svg,
   };
 }
