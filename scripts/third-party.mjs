@@ -34,9 +34,7 @@ export function linkedCrates(target) {
   const triple = target ?? /^host: (.*)$/m.exec(ask(process.env.RUSTC ?? 'rustc', ['-vV']))[1];
   const options = ['--format-version', '1', '--locked', '--filter-platform', triple];
   const cargo = process.env.CARGO ?? 'cargo';
-  const { packages, resolve } = JSON.parse(
-    ask(cargo, ['metadata', ...options, '--manifest-path', MANIFEST]),
-  );
+  const { packages, resolve } = JSON.parse(ask(cargo, ['metadata', ...options, '--manifest-path', MANIFEST]));
   const byId = new Map(packages.map((crate) => [crate.id, crate]));
   const depsOf = new Map(resolve.nodes.map(({ id, deps }) => [id, deps]));
   const linked = new Set();

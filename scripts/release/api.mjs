@@ -21,10 +21,9 @@ const NOT_EXPORTED = {
   CheckedStore: 'what the stores share; users name VectorStore',
   StoreBackend: 'of a constructor that users do not call',
   FilterDialect: 'of StoreBackend',
+  FieldTest: 'of StoreBackend',
   ChromaWhere: "a filter in Chroma's words; users write Filter",
   QdrantCondition: "a filter in Qdrant's words; users write Filter",
-  Models: "of Server's constructor, which is internal",
-  ActiveRequests: "of Server's constructor, which is internal",
 };
 
 const COMPILER_OPTIONS = {
@@ -62,21 +61,23 @@ export function readSurface(root) {
     const manifest = readManifest(root);
     const reports = new Map();
     const warnings = [];
+    let ofMain = new Set();
     for (const [entry, types] of Object.entries(typedEntries(manifest))) {
-      const name = reportName(entry, manifest.name);
-      warnings.push(...extract(root, types, name, folder));
-      reports.set(name, fs.readFileSync(path.join(folder, name), 'utf8'));
+      const extracted = extract(root, types, folder);
+      const { report, names } = reachable(extracted.report, ofMain);
+      reports.set(reportName(entry, manifest.name), report);
+      const isRight = ({ name }) => name && (name in NOT_EXPORTED || !names.has(name));
+      warnings.push(...extracted.warnings.filter((warning) => !isRight(warning)).map(({ text }) => text));
+      if (entry === '.') ofMain = exportedNames(report);
     }
-    const exportedByMain = exportedNames(reports.get(reportName('.', manifest.name)) ?? '');
-    const isRight = ({ name }) => name in NOT_EXPORTED || exportedByMain.has(name);
-    return { reports, warnings: warnings.filter((warning) => !isRight(warning)).map(({ text }) => text) };
+    return { reports, warnings };
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Writes one report into `folder`. */
-function extract(root, types, reportFileName, folder) {
+/** The report of one entry point, without what is marked as internal. */
+function extract(root, types, folder) {
   const { Extractor, ExtractorConfig } = packageRequire('@microsoft/api-extractor');
   const file = path.join(root, types);
   const config = ExtractorConfig.prepare({
@@ -88,7 +89,8 @@ function extract(root, types, reportFileName, folder) {
       compiler: { overrideTsconfig: { compilerOptions: COMPILER_OPTIONS, files: [file] } },
       apiReport: {
         enabled: true,
-        reportFileName,
+        reportFileName: 'entry',
+        reportVariants: ['public'],
         reportFolder: folder,
         reportTempFolder: path.join(folder, 'temporary'),
         // What a type leans on is part of the surface, exported or not.
@@ -106,19 +108,59 @@ function extract(root, types, reportFileName, folder) {
     localBuild: true,
     messageCallback(message) {
       message.handled = true;
-      if (!['warning', 'error'].includes(message.logLevel) || message.messageId.startsWith('console-')) return;
+      if (!['warning', 'error'].includes(message.logLevel) || message.messageId.startsWith('console-'))
+        return;
       const { messageId, text, sourceFilePath = '', sourceFileLine } = message;
       const place = sourceFilePath && ` (${path.relative(root, sourceFilePath)}:${sourceFileLine})`;
       const [, name] = /^The symbol "(\w+?)(?:_\d+)?" needs to be exported/.exec(text) ?? [];
       warnings.push({ name, text: `${messageId}: ${text}${place}` });
     },
   });
-  return warnings;
+  return { report: fs.readFileSync(path.join(folder, 'entry.public.api.md'), 'utf8'), warnings };
 }
 
+const DECLARATION =
+  /^(export )?(?:declare )?(?:abstract )?(?:class|interface|type|function|const|enum) (\w+)/m;
+
 function exportedNames(report) {
-  const declared = /^export (?:abstract )?(?:class|interface|type|function|const|enum) (\w+)/gm;
-  return new Set([...report.matchAll(declared)].map(([, name]) => name));
+  const declared = [...report.matchAll(new RegExp(DECLARATION, 'gm'))];
+  return new Set(declared.filter(([, isExported]) => isExported).map(([, , name]) => name));
+}
+
+/**
+ * Of a report, what is exported and what that leans on. API Extractor also lists what only internal members lean on, and
+ * with every entry point what the main one exports (`elsewhere`).
+ * @returns the report, and the names that it declares
+ */
+function reachable(report, elsewhere) {
+  const blocks = report.split('\n\n').map((text) => {
+    const [, isExported, name] = DECLARATION.exec(text) ?? [];
+    return {
+      text,
+      name,
+      words: new Set(text.match(/\w+/g)),
+      isKept: Boolean(isExported) || name === undefined,
+    };
+  });
+  const byName = new Map(blocks.filter(({ name }) => name).map((block) => [block.name, block]));
+  const waiting = blocks.filter(({ isKept, name }) => isKept && name);
+  for (let block = waiting.pop(); block; block = waiting.pop()) {
+    for (const word of block.words) {
+      const used = byName.get(word);
+      if (!used || used.isKept || elsewhere.has(word)) continue;
+      used.isKept = true;
+      waiting.push(used);
+    }
+  }
+  const kept = blocks.filter(({ isKept }) => isKept);
+  const names = new Set(kept.flatMap(({ name }) => name ?? []));
+  const words = new Set(kept.flatMap((block) => (block.name ? [...block.words] : [])));
+  const isUsed = (line) => {
+    const [, imported] = /^import (?:type )?(?:\{ (?:\w+ as )?|\* as )?(\w+)/.exec(line) ?? [];
+    return imported === undefined || words.has(imported);
+  };
+  const texts = kept.map(({ text }) => text.split('\n').filter(isUsed).join('\n'));
+  return { report: texts.filter((text) => text !== '').join('\n\n'), names };
 }
 
 /**
@@ -127,15 +169,20 @@ function exportedNames(report) {
  */
 export function checkApi({ root, accepted }) {
   const { reports, warnings } = readSurface(root);
-  const kept = fs.existsSync(accepted) ? fs.readdirSync(accepted).filter((name) => name.endsWith('.api.md')) : [];
+  const kept = fs.existsSync(accepted)
+    ? fs.readdirSync(accepted).filter((name) => name.endsWith('.api.md'))
+    : [];
   const gone = kept.filter((name) => !reports.has(name));
   const problems = [
     ...warnings,
-    ...gone.map((name) => `api/${name} is of an entry point that is gone; to accept that: npm run release:api`),
+    ...gone.map(
+      (name) => `api/${name} is of an entry point that is gone; to accept that: npm run release:api`,
+    ),
   ];
   for (const [name, report] of reports) {
     const diff = difference(path.join(accepted, name), report);
-    if (diff) problems.push(`api/${name} is not the surface of now; to accept it: npm run release:api\n${diff}`);
+    if (diff)
+      problems.push(`api/${name} is not the surface of now; to accept it: npm run release:api\n${diff}`);
   }
   problems.push(...brokenPromises(root, reports));
   return { problems, facts: `${reports.size} entry points` };
@@ -183,7 +230,10 @@ function isBreaking(from, to) {
 }
 
 const codeLines = (report) =>
-  report.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('//'));
+  report
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('//'));
 
 /** Makes the surface of now the accepted one. */
 export function acceptApi({ root, accepted }) {

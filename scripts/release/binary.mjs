@@ -3,8 +3,8 @@
 // PE (Microsoft's "PE Format"). 64-bit and little-endian, as everything that is released.
 
 const ELF_MACHINES = { 62: 'x64', 183: 'arm64' };
-const MACH_O_MACHINES = { 0x01000007: 'x64', 0x0100000c: 'arm64' };
-const PE_MACHINES = { 0x8664: 'x64', 0xaa64: 'arm64' };
+const MACH_O_MACHINES = { 16777223: 'x64', 16777228: 'arm64' };
+const PE_MACHINES = { 34404: 'x64', 43620: 'arm64' };
 
 const SHT_SYMTAB = 2;
 const SHT_GNU_VERNEED = 0x6ffffffe;

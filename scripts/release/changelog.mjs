@@ -12,7 +12,8 @@ const KINDS = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security']
 export function checkChangelog({ root }) {
   const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
   const file = path.join(root, 'CHANGELOG.md');
-  if (!fs.existsSync(file)) return { problems: [`CHANGELOG.md is missing: say in it what ${version} brings`] };
+  if (!fs.existsSync(file))
+    return { problems: [`CHANGELOG.md is missing: say in it what ${version} brings`] };
   const { entries, links } = readChangelog(fs.readFileSync(file, 'utf8'));
   const entry = entries.find((each) => each.version === version);
   return {
@@ -34,7 +35,8 @@ function readChangelog(text) {
   for (const line of text.split(/\r?\n/)) {
     const heading = HEADING.exec(line);
     if (heading) entries.push({ version: heading[1], date: heading[2], kinds: [], changes: 0 });
-    else if (/^## /.test(line)) entries.push({ version: line.slice(3), date: 'unreadable', kinds: [], changes: 0 });
+    else if (/^## /.test(line))
+      entries.push({ version: line.slice(3), date: 'unreadable', kinds: [], changes: 0 });
     const entry = entries.at(-1);
     if (entry && /^### /.test(line)) entry.kinds.push(line.slice(4).trim());
     if (entry && /^- \S/.test(line)) entry.changes++;
@@ -49,12 +51,15 @@ const isUnreleased = ({ version }) => version === 'Unreleased';
 function entryProblems(entry) {
   const { version, date, kinds, changes } = entry;
   if (isUnreleased(entry)) {
-    return changes > 0 ? ['CHANGELOG.md has changes under Unreleased: move them into the entry of this version'] : [];
+    return changes > 0
+      ? ['CHANGELOG.md has changes under Unreleased: move them into the entry of this version']
+      : [];
   }
   const where = `CHANGELOG.md, ${version}:`;
   const problems = [];
   if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) problems.push(`${where} that is no version`);
-  if (!isDate(date)) problems.push(`${where} its date is ${date ?? 'missing'}; write "## [${version}] - YYYY-MM-DD"`);
+  if (!isDate(date))
+    problems.push(`${where} its date is ${date ?? 'missing'}; write "## [${version}] - YYYY-MM-DD"`);
   else if (Date.parse(date) > Date.now()) problems.push(`${where} its date, ${date}, is still to come`);
   if (changes === 0) problems.push(`${where} it lists no change`);
   for (const kind of kinds.filter((each) => !KINDS.includes(each))) {
@@ -74,7 +79,9 @@ function orderProblems(entries) {
   for (const [index, newer] of released.slice(0, -1).entries()) {
     const older = released[index + 1];
     if (compareVersions(newer.version, older.version) <= 0) {
-      problems.push(`CHANGELOG.md: ${newer.version} stands before ${older.version}; the newest comes first, each once`);
+      problems.push(
+        `CHANGELOG.md: ${newer.version} stands before ${older.version}; the newest comes first, each once`,
+      );
     }
     if (isDate(newer.date) && isDate(older.date) && newer.date < older.date) {
       problems.push(`CHANGELOG.md: ${newer.version} is older by its date than ${older.version}`);

@@ -14,13 +14,17 @@ import { isAllowedLicence } from './spdx.mjs';
  */
 export function checkLicences({ root, platforms, files }) {
   const installed = installedPackages(root);
-  const linked = new Map(platforms.map((name) => [name, [...linkedCrates(RUST_TARGETS[name]), ...compiledPackages()]]));
+  const linked = new Map(
+    platforms.map((name) => [name, [...linkedCrates(RUST_TARGETS[name]), ...compiledPackages()]]),
+  );
   const models = fs.readdirSync(path.join(root, 'models')).map((name) => ({
     title: `models/${name}`,
     licence: modelLicence(path.join(root, 'models', name, 'README.md')),
   }));
   const crates = new Map([...linked.values()].flat().map((part) => [part.title, part]));
-  const refused = [...installed, ...crates.values(), ...models].filter(({ licence }) => !isAllowedLicence(licence));
+  const refused = [...installed, ...crates.values(), ...models].filter(
+    ({ licence }) => !isAllowedLicence(licence),
+  );
   return {
     problems: [
       ...refused.map(
@@ -42,7 +46,9 @@ function installedPackages(root) {
     .map(([place, { version, license }]) => {
       const manifest = path.join(root, place, 'package.json');
       // Packages for other platforms are not installed here; the lock file has what the registry said of them.
-      const stated = fs.existsSync(manifest) ? JSON.parse(fs.readFileSync(manifest, 'utf8')).license : license;
+      const stated = fs.existsSync(manifest)
+        ? JSON.parse(fs.readFileSync(manifest, 'utf8')).license
+        : license;
       return { title: `${place.replace(/^.*node_modules\//, '')} ${version}`, licence: stated };
     });
 }
@@ -70,5 +76,8 @@ function noticeProblems(root, platform, parts) {
   const lines = new Set(fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []);
   return parts
     .filter((part) => !lines.has(noticeLine(part)))
-    .map(({ title }) => `prebuilds/${platform}/${NOTICES} lacks ${title}, which is in the addon: run npm run prebuild`);
+    .map(
+      ({ title }) =>
+        `prebuilds/${platform}/${NOTICES} lacks ${title}, which is in the addon: run npm run prebuild`,
+    );
 }

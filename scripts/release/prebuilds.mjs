@@ -93,7 +93,9 @@ function inspectBinary(file, platform, floors) {
   if (!binary.isStripped) problems.push('it is not stripped: npm run prebuild does that');
   for (const [system, floor] of Object.entries(floors)) {
     if (binary[system] && isNewer(binary[system], floor)) {
-      problems.push(`it needs ${system} ${binary[system]}, and a release runs on ${floor}: ${FLOOR_ADVICE[system]}`);
+      problems.push(
+        `it needs ${system} ${binary[system]}, and a release runs on ${floor}: ${FLOOR_ADVICE[system]}`,
+      );
     }
   }
   const system = ['glibc', 'macos'].find((each) => binary[each]);
@@ -120,7 +122,9 @@ function inspectLibrary(folder, platform) {
   const released = fs.readFileSync(source);
   const expected =
     system === 'linux' && readSoname(released) !== name ? renameSoname(released, name) : released;
-  return library.equals(expected) ? [] : [`${name} is not that of onnxruntime-node: run npm run prebuild again`];
+  return library.equals(expected)
+    ? []
+    : [`${name} is not that of onnxruntime-node: run npm run prebuild again`];
 }
 
 function loadProblems(addon) {

@@ -35,7 +35,8 @@ function contentProblems(manifest, files) {
     .filter((pattern) => !names.some((name) => name === pattern || name.startsWith(pattern)));
   return [
     ...strays.map(
-      (name) => `${name} is a stray: leave it out by "files" of package.json, or allow it in scripts/release/rules.mjs`,
+      (name) =>
+        `${name} is a stray: leave it out by "files" of package.json, or allow it in scripts/release/rules.mjs`,
     ),
     ...missing.map((name) => `${name} is missing, and package.json promises it`),
     ...unused.map((pattern) => `"files" of package.json names ${pattern}, and nothing of that is there`),
@@ -47,7 +48,11 @@ function sizeProblems({ size, unpackedSize }, platforms) {
     ['packed', size],
     ['unpacked', unpackedSize],
   ]
-    .map(([state, bytes]) => ({ state, bytes, most: SIZES[state].shared + platforms * SIZES[state].platform }))
+    .map(([state, bytes]) => ({
+      state,
+      bytes,
+      most: SIZES[state].shared + platforms * SIZES[state].platform,
+    }))
     .filter(({ bytes, most }) => bytes > most)
     .map(
       ({ state, bytes, most }) =>
@@ -56,7 +61,8 @@ function sizeProblems({ size, unpackedSize }, platforms) {
 }
 
 /** Folders of people and of build services; ONNX Runtime's libraries are Microsoft's and have theirs. */
-const BUILD_FOLDERS = /(\/home\/\w+\/|\/Users\/\w+\/|\/root\/\.\w+\/|\/__w\/|\/github\/workspace|[A-Z]:\\a\\)[\w.\\/-]*/;
+const BUILD_FOLDERS =
+  /(\/home\/\w+\/|\/Users\/\w+\/|\/root\/\.\w+\/|\/__w\/|\/github\/workspace|[A-Z]:\\a\\)[\w.\\/-]*/;
 
 function folderProblems(root, files) {
   const ours = files.filter(({ path: name }) => /^dist\/|\.node$/.test(name));
@@ -91,14 +97,20 @@ export function checkInstalled({ app, tarball, manifest, ranks }) {
   const run = (what, expected, args) => {
     const env = { ...process.env, PREBUILDS_ONLY: '1' };
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: app, env, encoding: 'utf8' });
-    if (status !== 0) problems.push(`installed, ${what} fails: ${/^\w*Error.*$/m.exec(stderr)?.[0] ?? stderr.trim()}`);
-    else if (stdout.trim() !== expected) problems.push(`installed, ${what} gives "${stdout.trim()}", not "${expected}"`);
+    if (status !== 0)
+      problems.push(`installed, ${what} fails: ${/^\w*Error.*$/m.exec(stderr)?.[0] ?? stderr.trim()}`);
+    else if (stdout.trim() !== expected)
+      problems.push(`installed, ${what} gives "${stdout.trim()}", not "${expected}"`);
   };
   const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
   for (const entry of entries) {
     const name = path.posix.join(manifest.name, entry);
     run(`require('${name}')`, 'object', ['-p', `typeof require('${name}')`]);
-    run(`import '${name}'`, 'object', ['--input-type=module', '-e', `console.log(typeof (await import('${name}')))`]);
+    run(`import '${name}'`, 'object', [
+      '--input-type=module',
+      '-e',
+      `console.log(typeof (await import('${name}')))`,
+    ]);
   }
   for (const command of Object.keys(manifest.bin ?? {})) {
     const link = fs.realpathSync(path.join(app, 'node_modules', '.bin', command));

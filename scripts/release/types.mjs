@@ -8,7 +8,10 @@ import { packageBin } from '../commands.mjs';
 export function checkTypes({ tarball }) {
   const script = packageBin('@arethetypeswrong/cli', 'attw');
   const args = [script, tarball, '--profile', 'strict', '--format', 'json'];
-  const { stdout, stderr, error } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 256 << 20 });
+  const { stdout, stderr, error } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    maxBuffer: 256 << 20,
+  });
   let answer;
   try {
     answer = JSON.parse(stdout);
@@ -19,7 +22,9 @@ export function checkTypes({ tarball }) {
   if (!analysis.types) return { problems: ['the tarball has no types'] };
   const entries = Object.keys(analysis.entrypoints);
   return {
-    problems: Object.entries(problems).flatMap(([kind, found]) => found.map((problem) => describe(kind, problem))),
+    problems: Object.entries(problems).flatMap(([kind, found]) =>
+      found.map((problem) => describe(kind, problem)),
+    ),
     facts: `${entries.length} entry points, profile strict`,
   };
 }
