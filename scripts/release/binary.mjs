@@ -2,6 +2,8 @@
 // what only debuggers read is gone. ELF (System V gABI, chapter 4; LSB "Symbol Versioning"), Mach-O (<mach-o/loader.h>),
 // PE (Microsoft's "PE Format"). 64-bit and little-endian, as everything that is released.
 
+import fs from 'node:fs';
+
 const ELF_MACHINES = { 62: 'x64', 183: 'arm64' };
 const MACH_O_MACHINES = { 16777223: 'x64', 16777228: 'arm64' };
 const PE_MACHINES = { 34404: 'x64', 43620: 'arm64' };
@@ -24,11 +26,13 @@ export function isNewer(version, than) {
 }
 
 /**
+ * @param file - Of a shared library
  * @returns `{ platform, arch, isStripped }`; of ELF also `glibc`, the newest version it needs; of Mach-O `macos`, the
  * oldest it runs on, and `name`, by which the loader knows it
  * @throws where it is none of the three
  */
-export function readBinary(bytes) {
+export function readBinary(file) {
+  const bytes = fs.readFileSync(file);
   if (bytes.length > 64 && bytes.readUInt32BE(0) === 0x7f454c46) return readElf(bytes);
   if (bytes.length > 32 && bytes.readUInt32LE(0) === 0xfeedfacf) return readMachO(bytes);
   if (bytes.length > 64 && bytes.toString('latin1', 0, 2) === 'MZ') return readPe(bytes);

@@ -73,11 +73,12 @@ function textProblems(files, models) {
 
 function noticeProblems(root, platform, parts) {
   const file = path.join(root, 'prebuilds', platform, NOTICES);
-  const lines = new Set(fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n') : []);
-  return parts
-    .filter((part) => !lines.has(noticeLine(part)))
-    .map(
-      ({ title }) =>
-        `prebuilds/${platform}/${NOTICES} lacks ${title}, which is in the addon: run npm run prebuild`,
-    );
+  if (!fs.existsSync(file))
+    return [`prebuilds/${platform}/${NOTICES} is missing: run npm run prebuild there`];
+  const lines = new Set(fs.readFileSync(file, 'utf8').split('\n'));
+  const absent = parts.filter((part) => !lines.has(noticeLine(part))).map(({ title }) => title);
+  if (absent.length === 0) return [];
+  return [
+    `prebuilds/${platform}/${NOTICES} lacks ${absent.join(', ')}, linked into the addon: run npm run prebuild there`,
+  ];
 }

@@ -83,7 +83,7 @@ function adviceFor(name) {
 function inspectBinary(file, platform, floors) {
   let binary;
   try {
-    binary = readBinary(fs.readFileSync(file));
+    binary = readBinary(file);
   } catch (error) {
     return { problems: [error.message] };
   }
@@ -111,7 +111,7 @@ const FLOOR_ADVICE = {
 function inspectLibrary(folder, platform) {
   const [system, arch] = platform.split('-');
   const name = libraryName(system);
-  const library = fs.readFileSync(path.join(folder, name));
+  const library = path.join(folder, name);
   if (system === 'darwin') {
     // It was signed again after the new name, so its bytes are its own.
     const { name: known } = readBinary(library);
