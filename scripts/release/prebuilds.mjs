@@ -122,7 +122,7 @@ function inspectLibrary(folder, platform) {
   const released = fs.readFileSync(source);
   const expected =
     system === 'linux' && readSoname(released) !== name ? renameSoname(released, name) : released;
-  return library.equals(expected)
+  return fs.readFileSync(library).equals(expected)
     ? []
     : [`${name} is not that of onnxruntime-node: run npm run prebuild again`];
 }

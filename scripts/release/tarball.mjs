@@ -62,7 +62,7 @@ function sizeProblems({ size, unpackedSize }, platforms) {
 
 /** Folders of people and of build services; ONNX Runtime's libraries are Microsoft's and have theirs. */
 const BUILD_FOLDERS =
-  /(\/home\/\w+\/|\/Users\/\w+\/|\/root\/\.\w+\/|\/__w\/|\/github\/workspace|[A-Z]:\\a\\)[\w.\\/-]*/;
+  /(\/home\/\w+\/|\/Users\/\w+\/|\/root\/\.\w+\/|\/__w\/|\/github\/workspace|[A-Z]:\\{1,2}a\\)[\w.\\/-]*/;
 
 function folderProblems(root, files) {
   const ours = files.filter(({ path: name }) => /^dist\/|\.node$/.test(name));
