@@ -68,8 +68,8 @@ function inspect(folder, platform, floors) {
     const found = inspectBinary(path.join(folder, name), platform, floors);
     problems.push(...found.problems.map((text) => `${name}: ${text}`));
     if (found.needs) needs.push(found.needs);
+    if (name !== addon && found.needs) problems.push(...libraryProblems(folder, platform));
   }
-  if (!absent.includes(libraryName(system))) problems.push(...inspectLibrary(folder, platform));
   if (platform === here && !absent.includes(addon)) problems.push(...loadProblems(path.join(folder, addon)));
   return { problems, fact: [platform, ...new Set(needs)].join(', ') };
 }
@@ -90,7 +90,9 @@ function inspectBinary(file, platform, floors) {
   const problems = [];
   const made = `${binary.platform}-${binary.arch}`;
   if (made !== platform) problems.push(`it is for ${made}`);
-  if (!binary.isStripped) problems.push('it is not stripped: npm run prebuild does that');
+  // ONNX Runtime's libraries are as Microsoft releases them; the one for macOS has its symbols.
+  if (file.endsWith('.node') && !binary.isStripped)
+    problems.push('it is not stripped: npm run prebuild does that');
   for (const [system, floor] of Object.entries(floors)) {
     if (binary[system] && isNewer(binary[system], floor)) {
       problems.push(
@@ -99,7 +101,8 @@ function inspectBinary(file, platform, floors) {
     }
   }
   const system = ['glibc', 'macos'].find((each) => binary[each]);
-  return { problems, needs: system && `${path.basename(file)} needs ${system} ${binary[system]}` };
+  const needs = system ? `needs ${system} ${binary[system]}` : `is for ${made}`;
+  return { problems, needs: `${path.basename(file)} ${needs}` };
 }
 
 const FLOOR_ADVICE = {
@@ -108,7 +111,7 @@ const FLOOR_ADVICE = {
 };
 
 /** ONNX Runtime is the one of the devDependency, under our own name; that package has the libraries of all platforms. */
-function inspectLibrary(folder, platform) {
+function libraryProblems(folder, platform) {
   const [system, arch] = platform.split('-');
   const name = libraryName(system);
   const library = path.join(folder, name);
