@@ -105,10 +105,10 @@ test('an entry point that is new, or gone, is a problem', () => {
 });
 
 test('a type that users meet and cannot name is a problem', () => {
-  const forgotten = `${TYPES['dist/index.d.ts']}\n/** New. */\nexport declare function read(): Answer;\ninterface Answer {\n  text: string;\n}\n`;
+  const forgotten = `${TYPES['dist/index.d.ts']}\n/** New. */\nexport declare function read(): Headers;\ninterface Headers {\n  text: string;\n}\n`;
   expect(check(changed({ 'dist/index.d.ts': forgotten })).problems).toContainEqual(
     expect.stringMatching(
-      /^ae-forgotten-export: The symbol "Answer" needs to be exported .* \(dist\/index\.d\.ts:6\)$/,
+      /^ae-forgotten-export: The symbol "Headers(_\d+)?" needs to be exported .* \(dist\/index\.d\.ts:6\)$/,
     ),
   );
 });

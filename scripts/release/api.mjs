@@ -112,7 +112,7 @@ function extract(root, types, folder) {
         return;
       const { messageId, text, sourceFilePath = '', sourceFileLine } = message;
       const place = sourceFilePath && ` (${path.relative(root, sourceFilePath)}:${sourceFileLine})`;
-      const [, name] = /^The symbol "(\w+?)(?:_\d+)?" needs to be exported/.exec(text) ?? [];
+      const [, name] = /^The symbol "(\w+)" needs to be exported/.exec(text) ?? [];
       warnings.push({ name, text: `${messageId}: ${text}${place}` });
     },
   });
