@@ -83,6 +83,7 @@ export type {
 export { ChromaStore, type ChromaStoreOptions } from './search/stores/chroma-store';
 export { LanceStore, type LanceStoreOptions } from './search/stores/lance-store';
 export { QdrantStore, type QdrantStoreOptions } from './search/stores/qdrant-store';
+export type { ServerOptions as StoreServerOptions } from './search/stores/server-options';
 export type {
   EmbeddedDocument,
   EmbeddingSpace,
@@ -98,6 +99,7 @@ export type {
   VectorStore,
 } from './search/types';
 export { wordsOf } from './search/words';
+export type { Summary as Percentiles } from './statistics';
 export type { CallTrace, LoadTrace } from './telemetry/channels';
 export type { LatencySummary } from './telemetry/rolling-histogram';
 export type { EmbedderStats, EngineStats, RerankerStats } from './telemetry/stats';

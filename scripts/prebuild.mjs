@@ -1,11 +1,14 @@
-// `npm run prebuild`: the addon and its ONNX Runtime library for this platform, in prebuilds/<platform>-<arch>/.
+// `npm run prebuild`: the addon and its ONNX Runtime library for this platform, with the notices of both, in
+// prebuilds/<platform>-<arch>/.
 
 import fs from 'node:fs';
 import path from 'node:path';
 import { packageBin, runMain, runQuietly, StepError } from './commands.mjs';
 import { inRoot, writeAtomically } from './files.mjs';
 import { placeLibrary, placeNotices } from './onnxruntime.mjs';
+import { writePrebuildStamp } from './prebuild-stamp.mjs';
 import { setup } from './setup.mjs';
+import { placeThirdPartyNotices } from './third-party.mjs';
 
 const { platform, arch } = process;
 
@@ -25,6 +28,8 @@ async function prebuild() {
 
   if (!placeLibrary(folder)) throw new StepError(`no ONNX Runtime library for ${platform}-${arch}`);
   placeNotices(folder);
+  placeThirdPartyNotices(folder);
+  writePrebuildStamp(folder);
   for (const name of fs.readdirSync(folder).sort()) {
     const megabytes = fs.statSync(path.join(folder, name)).size / 1e6;
     console.log(`prebuilds/${platform}-${arch}/${name}  ${megabytes.toFixed(1)} MB`);

@@ -22,6 +22,8 @@ import {
 } from './call-options';
 import { type Peer, requirePeer } from './peer';
 
+export type { EmbeddingOptions, RankingOptions };
+
 const INTEGRATION = 'crossrank/ai-sdk';
 const NODE_22 = 22;
 
@@ -32,16 +34,19 @@ const AI: Peer = {
   accepts: (major) => major === 6 || major === 7,
 };
 
-/** Versions of the interface of @ai-sdk/provider. `ai` 6 takes `'v3'`, `ai` 7 both. */
+/** Versions of the interface of `@ai-sdk/provider`. `ai` 6 takes `'v3'`, `ai` 7 both. */
 export type SpecificationVersion = 'v3' | 'v4';
 
-type JsonValue = null | string | number | boolean | JsonObject | JsonValue[];
-type JsonObject = { [key: string]: JsonValue | undefined };
+/** A value of JSON. */
+export type JsonValue = null | string | number | boolean | JsonObject | JsonValue[];
+/** An object of JSON, as answers have it. */
+export type JsonObject = { [key: string]: JsonValue | undefined };
 
-/** An object of JSON. */
+/** A document that is an object of JSON. */
 export type JsonDocument = Readonly<Record<string, unknown>>;
 
-type Headers = Record<string, string | undefined>;
+/** Headers of HTTP. */
+export type Headers = Record<string, string | undefined>;
 
 /** What the AI SDK logs, and gives to who asks for it. */
 export type Warning =
@@ -59,7 +64,7 @@ export interface RerankingCall {
   headers?: Headers;
 }
 
-/** A `RerankingModelV3` or `RerankingModelV4` of @ai-sdk/provider. */
+/** A `RerankingModelV3` or `RerankingModelV4` of `@ai-sdk/provider`. */
 export interface RerankingModel<Version extends SpecificationVersion = 'v3'> {
   readonly specificationVersion: Version;
   readonly provider: string;
@@ -81,7 +86,7 @@ export interface EmbeddingCall {
   headers?: Headers;
 }
 
-/** An `EmbeddingModelV3` or `EmbeddingModelV4` of @ai-sdk/provider. */
+/** An `EmbeddingModelV3` or `EmbeddingModelV4` of `@ai-sdk/provider`. */
 export interface EmbeddingModel<Version extends SpecificationVersion = 'v3'> {
   readonly specificationVersion: Version;
   readonly provider: string;
@@ -91,7 +96,8 @@ export interface EmbeddingModel<Version extends SpecificationVersion = 'v3'> {
   doEmbed(call: EmbeddingCall): Promise<{ embeddings: number[][]; warnings: Warning[] }>;
 }
 
-interface ModelOptions {
+/** What both kinds of models take. */
+export interface ModelOptions {
   /** @defaultValue `'v3'`, which `ai` 6 and 7 both take */
   specificationVersion?: SpecificationVersion;
   /** What results and telemetry call the model. @defaultValue the name of the model's folder */

@@ -17,6 +17,8 @@ import {
 } from './call-options';
 import { type Peer, requirePeer } from './peer';
 
+export type { EmbeddingOptions, RankingOptions };
+
 const INTEGRATION = 'crossrank/langchain';
 
 const LANGCHAIN: Peer = {

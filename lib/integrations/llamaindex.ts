@@ -23,6 +23,8 @@ import {
 } from './call-options';
 import { type Peer, requirePeer } from './peer';
 
+export type { EmbeddingOptions, RankingOptions };
+
 const INTEGRATION = 'crossrank/llamaindex';
 
 const LLAMAINDEX: Peer = {

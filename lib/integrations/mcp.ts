@@ -7,3 +7,4 @@
  */
 export { type McpHttpOptions, type McpHttpServer, serveMcpHttp } from './mcp-http';
 export { createMcpServer, type McpServerOptions } from './mcp-server';
+export type { ToolParts } from './mcp-tools';

@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 
+export type { ApiName } from './dialect';
+export type { ModelPool, ServedModel } from './model-pool';
 export type { ServerOptions, ServerSettings } from './options';
 export { page } from './page';
 export type { ServerContext, ServerLogger, ServerPlugin } from './plugin';

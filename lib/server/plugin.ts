@@ -8,7 +8,7 @@ import type { Served } from './served';
 export interface ServerContext {
   pool: ModelPool;
   options: ServerSettings;
-  /** In the order in which they are asked, see {@link Endpoint.claim}. */
+  /** @internal In the order in which they are asked, see {@link Endpoint.claim}. */
   dialects: readonly Dialect[];
   /** Requests that are not answered yet. */
   activeRequests(): number;

@@ -14,7 +14,7 @@ const LAST_ANSWERS_MS = 1000;
 /**
  * A server that speaks the APIs of rerankers and embedders on models of this process.
  *
- * Its life: {@link createServer} loads the models (with `lazy`, the first calls do) -> {@link listen} -> {@link close} takes
+ * Its life: {@link createServer} loads the models (with `lazy`, the first calls do); {@link listen}; {@link close} takes
  * no new requests, waits for those that run, ends what is left after `drainMs`, and frees the models.
  */
 export class Server {
