@@ -1,6 +1,4 @@
 // Brings a checkout to the state in which crossrank runs: packages, ONNX Runtime, addon, compiled TypeScript.
-// Each step is skipped when the hash of what it reads has not changed. Its stamp is written last, and results are
-// renamed into place: a step that fails, or is interrupted, leaves nothing that a later run would take for whole.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,23 +7,13 @@ import { npmCommand, packageBin, runMain, runQuietly, StepError } from './comman
 import { hashSources, inRoot, readStamp, root, writeAtomically } from './files.mjs';
 import { buildNative, installAddon, nativeTestFolder } from './native-build.mjs';
 import { placeLibrary, vendorHeaders } from './onnxruntime.mjs';
+import { step } from './step.mjs';
 import { requireTools } from './toolchain.mjs';
 
 const releaseFolder = inRoot('build', 'Release');
 const { platform, arch, env } = process;
 
 const BUILD_SCRIPTS = ['scripts/native-build.mjs', 'scripts/onnxruntime.mjs', 'scripts/elf-soname.mjs'];
-
-/** One step: `sources` and `facts` it depends on, the stamp that remembers them, and the work itself. */
-async function step({ title, stamp, current, exists, work }) {
-  if (readStamp(stamp) === current && exists.every((file) => fs.existsSync(file))) return;
-  const started = Date.now();
-  console.log(`crossrank: ${title} ...`);
-  fs.rmSync(stamp, { force: true });
-  await work();
-  writeAtomically(stamp, current);
-  console.log(`crossrank: ${title}: done in ${((Date.now() - started) / 1000).toFixed(1)} s`);
-}
 
 function installPackages() {
   return {

@@ -6,7 +6,7 @@ const KINDS = ['ndcg', 'mrr', 'map', 'recall', 'p'] as const;
 /** Of those that trec_eval has with a cutoff alone. */
 const NEEDS_CUTOFF: readonly string[] = ['recall', 'p'];
 
-/** What {@link parseMetric} makes of a name. */
+/** What `parseMetric` makes of a name. */
 export interface Metric {
   /** In lower case, such as `'ndcg@10'`. */
   name: string;
@@ -100,7 +100,7 @@ export interface MetricsResult {
  *
  * Documents are ranked by score, compared as float32, equal ones by id from high to low. Queries of the run that are not
  * judged are ignored. A query without relevant documents counts as 0.
- * @param metrics - names as {@link parseMetric} takes them
+ * @param metrics - of `ndcg`, `mrr` and `map`, with a cutoff (`ndcg@10`) or without, `recall@k` and `p@k`
  * @throws {@link CrossrankError} with `ERR_INVALID_ARGUMENT`: an unknown metric, a score that is NaN, a document twice in
  * a query
  */

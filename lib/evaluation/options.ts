@@ -23,7 +23,7 @@ export interface EvaluateOptions {
   initialK?: number;
   /** Other depths to measure as well, so that one can be chosen: at most 32. @defaultValue none */
   sweep?: readonly number[];
-  /** Names as {@link parseMetric} takes them. @defaultValue `['ndcg@10', 'mrr@10', 'map', 'recall@10', 'p@10']` */
+  /** Of `ndcg`, `mrr` and `map`, with a cutoff (`ndcg@10`) or without, `recall@k` and `p@k`. @defaultValue `['ndcg@10', 'mrr@10', 'map', 'recall@10', 'p@10']` */
   metrics?: readonly string[];
   /** Evaluate so many of the judged queries, drawn with `seed`. @defaultValue all */
   queries?: number;

@@ -28,7 +28,7 @@ const LONG_WORD = /^.{64}/su;
  * hardly counts the commonest words anyway. Emoji are no words.
  *
  * - Chinese is cut into words by jieba, long ones into their shorter words as well (半导体: 半导, 导体, 半导体); where
- *   jieba's addon does not load, into pairs of characters (see {@link hanMethod}). Its dictionary is read with the first
+ *   jieba's addon does not load, into pairs of characters (see `hanMethod`). Its dictionary is read with the first
  *   Chinese text, once a process: a few hundred milliseconds, 50 MB. Japanese kanji go the same way, so that they are cut
  *   alike in a query and in the middle of a sentence.
  * - Kana, Thai, Lao, Khmer and Burmese are cut by ICU's dictionaries, through `Intl.Segmenter`.
