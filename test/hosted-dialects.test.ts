@@ -5,10 +5,13 @@ import { cohereV1 } from '../lib/server/dialects/cohere-v1';
 import { cohereV2 } from '../lib/server/dialects/cohere-v2';
 import { jina } from '../lib/server/dialects/jina';
 import { voyage } from '../lib/server/dialects/voyage';
+import { checkBody } from '../lib/server/dispatch';
 import { type FailureKind, RequestFailure } from '../lib/server/failure';
+import { limitedSchema } from '../lib/server/limits';
 
 const DIALECTS = [jina, cohereV1, cohereV2, voyage];
-const ajv = new Ajv2020({ allowUnionTypes: true });
+const ajv = new Ajv2020({ allowUnionTypes: true, strictTypes: false, verbose: true });
+const LIMITS = { maxDocuments: 100, maxDimensions: undefined };
 
 const BODY = { model: 'm', query: 'q', documents: ['a', 'b', 'c'] };
 
@@ -16,13 +19,17 @@ function endpointOf(dialect: Dialect): Endpoint {
   return dialect.endpoints[0] as Endpoint;
 }
 
+function isValid(dialect: Dialect) {
+  return ajv.compile(limitedSchema(endpointOf(dialect).requestSchema, LIMITS));
+}
+
 function allowed(dialect: Dialect, body: unknown): boolean {
-  return ajv.validate(endpointOf(dialect).requestSchema, body);
+  return isValid(dialect)(body) as boolean;
 }
 
 /** What a body that was sent asks for. */
 function callOf(dialect: Dialect, body: Record<string, unknown>): RankCall {
-  if (!allowed(dialect, body)) throw new Error(ajv.errorsText());
+  checkBody(isValid(dialect), body);
   return endpointOf(dialect).read(JSON.parse(JSON.stringify(body)), {}).call as RankCall;
 }
 

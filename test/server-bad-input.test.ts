@@ -99,7 +99,7 @@ test('100,000 documents are refused by their count, each API in its own words', 
   const tei = await large.post('/rerank', { query: QUERY, texts: documents });
   expect([tei.status, await tei.json()]).toMatchObject([
     413,
-    { error: expect.stringMatching(/100000 documents/) },
+    { error: expect.stringMatching(/100000 texts/) },
   ]);
   const cohere = await large.post('/v2/rerank', { model: 'a', query: QUERY, documents });
   expect(cohere.status).toBe(400);

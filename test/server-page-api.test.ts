@@ -199,7 +199,7 @@ describe('what goes wrong', () => {
     ['topK 0', { ...ASKED, topK: 0 }, 400, 'invalid', 'topK'],
     ['an unknown field', { ...ASKED, top_n: 3 }, 400, 'invalid', undefined],
     ['too many documents', { ...ASKED, documents: new Array(2001).fill('x') }, 400, 'too-many', 'documents'],
-    ['an embedder as the reranker', { ...ASKED, model: 'embedder' }, 422, 'unsupported', 'model'],
+    ['an embedder as the reranker', { ...ASKED, model: 'embedder' }, 404, 'unknown-model', 'model'],
   ])('%s is refused in words', async (_, body, status, kind, field) => {
     const response = await served.post('/page/rank', body);
     expect(response.status).toBe(status);

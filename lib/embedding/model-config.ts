@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CrossrankError } from '../errors';
+import { isObject, objectOf } from '../values';
 import { modelName } from './model-name';
 import { type Pooling, pooledBy } from './pooling-config';
 import { type Prefixes, publishedPrefixes } from './prefixes';
@@ -38,9 +39,9 @@ export async function readEmbeddingConfig(
     ),
   );
   const names = [modelName(folder)];
-  const origin = objectOf(model)?._name_or_path;
+  const origin = objectOf(model)._name_or_path;
   if (typeof origin === 'string') names.push(origin.split('/').at(-1) as string);
-  const { max_seq_length: maxLength, do_lower_case: lowercase } = objectOf(transformer) ?? {};
+  const { max_seq_length: maxLength, do_lower_case: lowercase } = objectOf(transformer);
   return {
     ...(await readModules(folder, modules, asked)),
     prefixes: storedPrefixes(sentences) ?? publishedPrefixes(names),
@@ -74,8 +75,8 @@ async function readModules(folder: string, json: unknown, asked: Pooling | undef
     );
   }
   const file = join(pooling.path, 'config.json');
-  const config = objectOf(await readJson(folder, file));
-  if (config === undefined) throw invalidFile(file, 'an object, and modules.json names it');
+  const config = await readJson(folder, file);
+  if (!isObject(config)) throw invalidFile(file, 'an object, and modules.json names it');
   const dimension = config.embedding_dimension ?? config.word_embedding_dimension;
   return {
     pooling: asked ?? pooledBy(config, file),
@@ -88,7 +89,7 @@ async function readModules(folder: string, json: unknown, asked: Pooling | undef
 function modulesOf(json: unknown): { kind: string; path: string }[] {
   if (!Array.isArray(json)) throw invalidFile('modules.json', 'a list of modules');
   return json.map((module: unknown) => {
-    const { type, path } = objectOf(module) ?? {};
+    const { type, path } = objectOf(module);
     if (typeof type !== 'string' || typeof path !== 'string') {
       throw invalidFile('modules.json', 'modules with a type and a path');
     }
@@ -101,7 +102,7 @@ function modulesOf(json: unknown): { kind: string; path: string }[] {
  * are empty: it writes empty ones where nobody has set any.
  */
 function storedPrefixes(config: unknown): Prefixes | undefined {
-  const prompts = objectOf(objectOf(config)?.prompts) ?? {};
+  const prompts = objectOf(objectOf(config).prompts);
   const stored: Prefixes = {
     query: promptOf(prompts.query),
     document: promptOf(prompts.document ?? prompts.passage ?? prompts.corpus),
@@ -114,12 +115,6 @@ function promptOf(value: unknown): string {
   if (typeof value !== 'string')
     throw invalidFile('config_sentence_transformers.json', 'prompts that are strings');
   return value;
-}
-
-function objectOf(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
 }
 
 /** Undefined where there is no such file. */

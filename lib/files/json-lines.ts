@@ -1,11 +1,11 @@
+import { isObject } from '../values';
 import { invalidLine } from './lines';
 
 /** A JSON object, or undefined for all else. */
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-    return value as Record<string, unknown>;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }

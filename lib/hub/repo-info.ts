@@ -1,4 +1,5 @@
 import { parseObject } from '../files/json-lines';
+import { objectOf } from '../values';
 import { DownloadError } from './failures';
 import { isCommit } from './model-id';
 
@@ -89,14 +90,6 @@ export function isFileName(name: string): boolean {
 
 function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return isObject(value) ? value : {};
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function shown(name: unknown): string {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CrossrankError } from '../errors';
 import { nativeBinding } from '../native/binding';
+import { objectOf } from '../values';
 
 /** Files of a repository by whose content the rest is chosen; each is small. */
 const CONFIG = 'config.json';
@@ -155,12 +156,6 @@ function poolingFiles(names: ReadonlySet<string>, read: ReadJson): string[] {
     const { path } = objectOf(module);
     return typeof path === 'string' && path !== '' ? [`${path}/config.json`] : [];
   });
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
 }
 
 function missing(repository: string, what: string): CrossrankError {

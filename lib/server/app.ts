@@ -6,6 +6,7 @@ import fastify, {
   type FastifyInstance,
   type FastifyReply,
   type FastifyRequest,
+  type HTTPMethods,
   LogController,
 } from 'fastify';
 import { AccessKeys } from './access';
@@ -53,7 +54,7 @@ export async function buildApp(
   active: ActiveRequests,
   options: ServerSettings,
 ): Promise<FastifyInstance> {
-  const dispatcher = new Dispatcher(DIALECTS, options.api);
+  const dispatcher = new Dispatcher(DIALECTS, options.api, options.maxDocuments);
   const bodies = new BodyReader(options);
   const errors = new ErrorWriter(dispatcher, active);
   const app = newFastify(options, dispatcher, errors);
@@ -61,7 +62,6 @@ export async function buildApp(
   followRequests(app, active, bodies);
   if (options.cors.length > 0)
     await app.register(cors, { origin: [...options.cors], exposedHeaders: EXPOSED });
-  const methods = learnMethods(app);
   readJson(app, bodies);
   app.setErrorHandler((error, request, reply) => errors.send(error, request, reply));
 
@@ -74,7 +74,7 @@ export async function buildApp(
   };
   for (const plugin of [information, openApi, ...options.plugins]) await plugin(app, context);
   // After the hooks of plugins, which hear of what is refused, too.
-  guard(app, active, new AccessKeys(options.apiKeys), methods);
+  guard(app, active, new AccessKeys(options.apiKeys));
   for (const path of dispatcher.paths()) {
     app.post(path, (request, reply) => answer(request, reply, { path, dispatcher, pool, options }));
   }
@@ -164,23 +164,16 @@ function followRequests(app: FastifyInstance, active: ActiveRequests, bodies: Bo
   });
 }
 
-/** The methods of each address, of routes that are added from now on. */
-function learnMethods(app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> {
-  const methods = new Map<string, Set<string>>();
-  app.addHook('onRoute', ({ url, method }) => {
-    const known = methods.get(url) ?? new Set();
-    for (const each of [method].flat()) known.add(each);
-    methods.set(url, known);
-  });
-  return methods;
+/** Of routes; pages of other origins ask with OPTIONS first, which is answered whatever the address. */
+const METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/** What an address takes, with its parameters filled in. */
+function methodsOf(app: FastifyInstance, url: string): string[] {
+  const [path = '/'] = url.split('?', 1);
+  return METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
 }
 
-function guard(
-  app: FastifyInstance,
-  active: ActiveRequests,
-  keys: AccessKeys,
-  methods: ReadonlyMap<string, ReadonlySet<string>>,
-): void {
+function guard(app: FastifyInstance, active: ActiveRequests, keys: AccessKeys): void {
   app.addHook('onRequest', (request, reply, done) => {
     if (active.isClosing) return done(new RequestFailure('closing', 'the server is shutting down'));
     if (request.routeOptions.config?.public !== true && !keys.allow(request.headers)) {
@@ -189,11 +182,10 @@ function guard(
       return done(new RequestFailure('unauthorized', message));
     }
     if (!request.is404) return done();
-    const [path = '/'] = request.url.split('?', 1);
-    const allowed = methods.get(path);
-    if (allowed === undefined)
+    const allowed = methodsOf(app, request.url);
+    if (allowed.length === 0)
       return done(new RequestFailure('not-found', 'there is nothing at this address'));
-    const list = [...allowed].join(', ');
+    const list = allowed.join(', ');
     reply.header('allow', list);
     return done(new RequestFailure('method', `this address takes ${list}`));
   });

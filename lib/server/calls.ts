@@ -30,6 +30,8 @@ export interface ScoreCall extends AnyCall {
 export interface EmbedCall extends AnyCall {
   kind: 'embed';
   texts: readonly string[];
+  /** Texts that count against the limit of a request; undefined: all. */
+  counted?: number;
   /** Which prefix the model gets; undefined: none. */
   role: 'query' | 'document' | undefined;
   /** `false`: as the model pools them. */

@@ -44,15 +44,20 @@ export interface Endpoint {
   path: string;
   operationId: string;
   summary: string;
-  /** What a body is checked against before {@link read}, and what the OpenAPI document says of it: one and the same. */
+  /** What a body is checked against before {@link read}, and what the OpenAPI document says of it, both with the limits of the server. */
   requestSchema: JsonSchema;
+  /**
+   * Which of the bodies that hold to {@link requestSchema} are for this API, where {@link claim} would give others away: for the
+   * OpenAPI document.
+   */
+  claimSchema?: JsonSchema;
   responseSchema: JsonSchema;
   /** An example of a body, for the OpenAPI document and the page; it works as it is on a server of the embedded models. */
   example: Body;
   /**
    * How much a body, or the headers of a known client, speaks for this API, where several have the path. It is asked before the
-   * body is checked, so it believes nothing: any field may have any type. `certain` goes before `possible`; among equals
-   * `--api` decides, then the order of the dialects.
+   * body is checked, so it believes nothing: any field may have any type. `certain` goes before `possible`; among equals it is
+   * the first whose {@link requestSchema} the body holds to, with that of `--api` before the order of the dialects.
    */
   claim(body: Body, headers: IncomingHttpHeaders): 'certain' | 'possible' | 'no';
   /**

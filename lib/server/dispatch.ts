@@ -1,13 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020';
-import type { ApiName, Body, Dialect, Endpoint, Reading } from './dialect';
+import { isObject } from '../values';
+import type { ApiName, Body, Dialect, Endpoint, JsonSchema, Reading } from './dialect';
 import { RequestFailure } from './failure';
+import { limitedSchema } from './limits';
 
 /** An endpoint of an API, with its compiled schema. */
 export interface Target {
   dialect: Dialect;
   endpoint: Endpoint;
+  /** By the endpoint's schema with the limits of the server. */
   isValid: ValidateFunction;
+  maxDocuments: number;
 }
 
 const NO_BODY: Body = {};
@@ -23,12 +27,14 @@ export class Dispatcher {
   /**
    * @param dialects - In the order in which they are asked
    * @param api - Goes before the order
+   * @param maxDocuments - Of a request
    */
-  constructor(dialects: readonly Dialect[], api: ApiName | undefined) {
+  constructor(dialects: readonly Dialect[], api: ApiName | undefined, maxDocuments: number) {
     const ajv = new Ajv2020({ strict: false, validateFormats: false, verbose: true });
     for (const dialect of dialects) {
       for (const endpoint of dialect.endpoints) {
-        const target = { dialect, endpoint, isValid: ajv.compile(endpoint.requestSchema) };
+        const schema = limitedSchema(endpoint.requestSchema, { maxDocuments, maxDimensions: undefined });
+        const target = { dialect, endpoint, isValid: ajv.compile(schema), maxDocuments };
         this.#targets.set(endpoint.path, [...(this.#targets.get(endpoint.path) ?? []), target]);
       }
     }
@@ -57,17 +63,13 @@ export class Dispatcher {
   /** @param body - Undefined where there is none that could be read: then headers and the order decide */
   choose(path: string, body: unknown, headers: IncomingHttpHeaders): Target | undefined {
     const targets = this.#targets.get(path) ?? [];
-    let best: Target | undefined;
-    let strength = -1;
-    for (const target of targets) {
-      const claim = strengthOf(target, body, headers);
-      const isNamed = target.dialect.name === this.#api;
-      if (claim > strength || (claim === strength && isNamed)) {
-        best = target;
-        strength = claim;
-      }
-    }
-    return best;
+    const strengths = targets.map((target) => strengthOf(target, body, headers));
+    const strongest = targets.filter((_, i) => strengths[i] === Math.max(...strengths));
+    const named = strongest.filter(({ dialect }) => dialect.name === this.#api);
+    const asked = [...new Set([...named, ...strongest])];
+    const fitting =
+      asked.length > 1 && isObject(body) ? asked.find(({ isValid }) => isValid(body)) : undefined;
+    return fitting ?? asked[0];
   }
 
   /** Whose errors a request gets that is for no API in particular. */
@@ -83,32 +85,37 @@ function strengthOf({ endpoint }: Target, body: unknown, headers: IncomingHttpHe
   return endpoint.claim(NO_BODY, headers) === 'certain' ? STRENGTH.certain : STRENGTH.possible;
 }
 
-/** @throws RequestFailure with `malformed` or `invalid` */
+/** @throws RequestFailure with `malformed`, `invalid` or `too-many` */
 export function readRequest(
-  { endpoint, isValid }: Target,
+  { endpoint, isValid, maxDocuments }: Target,
   body: unknown,
   parameters: Readonly<Record<string, string>>,
 ): Reading {
-  checkBody(isValid, body);
+  checkBody(isValid, body, maxDocuments);
   return endpoint.read(body, parameters);
 }
 
-/** @throws RequestFailure with `malformed` or `invalid` */
-export function checkBody(isValid: ValidateFunction, body: unknown): asserts body is Body {
+/**
+ * @param maxDocuments - Of a request, where the schema has it
+ * @throws RequestFailure with `malformed`, `invalid` or `too-many`
+ */
+export function checkBody(
+  isValid: ValidateFunction,
+  body: unknown,
+  maxDocuments?: number,
+): asserts body is Body {
   if (!isObject(body)) throw new RequestFailure('malformed', 'the body must be a JSON object');
-  if (!isValid(body)) throw invalidBody(isValid.errors ?? []);
-}
-
-function isObject(body: unknown): body is Body {
-  return typeof body === 'object' && body !== null && !Array.isArray(body);
+  if (!isValid(body)) throw invalidBody(isValid.errors ?? [], maxDocuments);
 }
 
 /** Of several forms that a field may have, the failure that got furthest into the body tells most. */
-function invalidBody(errors: readonly ErrorObject[]): RequestFailure {
+function invalidBody(errors: readonly ErrorObject[], maxDocuments: number | undefined): RequestFailure {
   const depth = ({ instancePath }: ErrorObject) => instancePath.split('/').length;
-  const deepest = Math.max(...errors.map(depth));
-  const told = errors.filter((error) => depth(error) === deepest && !/^(anyOf|oneOf)$/.test(error.keyword));
-  const [error] = told.length > 0 ? told : errors;
+  const outer = errors.filter(({ schemaPath }) => !schemaPath.includes('/contains/'));
+  const deepest = Math.max(...outer.map(depth));
+  const told = outer.filter((error) => depth(error) === deepest && !/^(anyOf|oneOf)$/.test(error.keyword));
+  // Of the right type and wrong all the same says more than of another type.
+  const error = told.find(({ keyword }) => keyword !== 'type') ?? told[0] ?? errors[0];
   if (error === undefined) return new RequestFailure('invalid', 'the body is not as this API has it');
   const place = fieldOf(error.instancePath);
   const within = (name: string) => (place === '' ? name : `${place}.${name}`);
@@ -136,16 +143,33 @@ function invalidBody(errors: readonly ErrorObject[]): RequestFailure {
     case 'enum':
       return new RequestFailure(
         'invalid',
-        `${place} must be one of ${error.params.allowedValues.join(', ')}`,
+        `${place} must be one of ${error.params.allowedValues.map(String).join(', ')}`,
         {
           field: place,
         },
       );
-    default:
-      return new RequestFailure('invalid', `${place || 'the body'} ${error.message ?? 'is not valid'}`, {
-        field: place,
-      });
+    case 'false schema':
+      return new RequestFailure('invalid', `${place} cannot stand here beside other fields`, { field: place });
+    case 'minItems':
+      if (error.params.limit > 1) break;
+      return new RequestFailure('invalid', `${place} cannot be empty`, { field: place });
+    case 'maxItems': {
+      if (error.params.limit !== maxDocuments) break;
+      const most = `${(error.data as unknown[]).length} ${place} are more than the ${maxDocuments} of a request`;
+      return new RequestFailure('too-many', most, { field: place });
+    }
+    case 'contains':
+      return new RequestFailure(
+        'invalid',
+        `${place} must contain ${(error.schema as JsonSchema).description}`,
+        {
+          field: place,
+        },
+      );
   }
+  return new RequestFailure('invalid', `${place || 'the body'} ${error.message ?? 'is not valid'}`, {
+    field: place,
+  });
 }
 
 function shortened(name: string): string {

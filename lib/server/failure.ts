@@ -6,7 +6,7 @@
  * - `too-large`: the body has more bytes than the server takes
  * - `too-many`: more documents, pairs or texts than the server takes
  * - `too-long`: a text has more tokens than the model takes, and was not to be cut
- * - `unknown-model`: no model of that name is served
+ * - `unknown-model`: no model of that name is served for what was asked
  * - `unsupported`: the model, or this server, cannot do what was asked
  * - `unauthorized`: no API key, or a wrong one
  * - `not-found`, `method`, `media-type`: no such path; not with this method; the body is not declared as JSON

@@ -129,7 +129,7 @@ export class Models implements ModelPool {
       entries.find((each) => each.name === name) ?? entries.find((each) => each.original === name);
     if (named !== undefined) return named;
     if (this.list().some((each) => each.name === name || each.original === name)) {
-      throw new RequestFailure('unsupported', `the model ${quote(name)} is no ${what}`, { field: 'model' });
+      throw new RequestFailure('unknown-model', `the model ${quote(name)} is no ${what}`, { field: 'model' });
     }
     if (entries.length === 1 && !this.#strict) return first;
     const served = entries.map((each) => each.name).join(', ');

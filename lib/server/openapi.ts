@@ -1,17 +1,19 @@
 import type { Dialect, Endpoint, ErrorAnswer, JsonSchema } from './dialect';
 import { type FailureKind, RequestFailure } from './failure';
+import { limitedSchema, type SchemaLimits } from './limits';
 
 /** What of a server its OpenAPI document depends on. */
-export interface DocumentedServer {
+export interface DocumentedServer extends SchemaLimits {
   version: string;
   dialects: readonly Dialect[];
   /** Goes before the order of the dialects, for errors that are for no API in particular, too. */
   api: string | undefined;
-  maxDocuments: number;
   /** Whether API keys are asked for. */
   isGuarded: boolean;
   /** Whether `/metrics` asks for one, too; undefined: it is not served. */
   metrics: 'public' | 'guarded' | undefined;
+  /** Whether there is a page at `/`. */
+  hasPage: boolean;
 }
 
 interface Target {
@@ -72,7 +74,7 @@ export function openApiDocument(server: DocumentedServer): JsonSchema {
     },
     tags: server.dialects.map(({ name, title }) => ({ name, description: `The API of ${title}.` })),
     ...(server.isGuarded ? { security: [{ bearer: [] }, { key: [] }] } : {}),
-    paths: { ...ownPaths(server), ...apiPaths(server) },
+    paths: pathsOf(server),
     components: {
       schemas: componentSchemas(server),
       ...(server.isGuarded ? { securitySchemes: SECURITY_SCHEMES } : {}),
@@ -85,14 +87,15 @@ const SECURITY_SCHEMES = {
   key: { type: 'apiKey', in: 'header', name: 'X-Api-Key' },
 };
 
-function componentSchemas({ dialects, maxDocuments }: DocumentedServer): JsonSchema {
+function componentSchemas(server: DocumentedServer): JsonSchema {
   const schemas: Record<string, unknown> = {};
-  for (const { name, title, endpoints, errorSchema } of dialects) {
+  for (const { name, title, endpoints, errorSchema } of server.dialects) {
     schemas[errorName(name)] = { title: `Error of ${title}`, ...errorSchema };
-    for (const { operationId, requestSchema, responseSchema } of endpoints) {
+    for (const { operationId, requestSchema, claimSchema, responseSchema } of endpoints) {
       schemas[`${operationId}Request`] = {
         title: `Request of ${title}`,
-        ...bounded(requestSchema, maxDocuments),
+        ...limitedSchema(requestSchema, server),
+        ...(claimSchema === undefined ? {} : { allOf: [claimSchema] }),
       };
       schemas[`${operationId}Response`] = { title: `Response of ${title}`, ...responseSchema };
     }
@@ -105,15 +108,13 @@ const errorName = (api: string) =>
 
 const reference = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
-/** Lists that name no limit of their own have the server's. */
-function bounded(schema: JsonSchema, maxItems: number): JsonSchema {
-  const walk = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(walk);
-    if (typeof value !== 'object' || value === null) return value;
-    const walked = Object.fromEntries(Object.entries(value).map(([key, each]) => [key, walk(each)]));
-    return [walked.type].flat().includes('array') ? { maxItems, ...walked } : walked;
-  };
-  return walk(schema) as JsonSchema;
+/** A path may be an API's for one method, and the server's own for another. */
+function pathsOf(server: DocumentedServer): JsonSchema {
+  const paths: Record<string, unknown> = apiPaths(server);
+  for (const [path, item] of Object.entries(ownPaths(server))) {
+    paths[path] = { ...(paths[path] as JsonSchema | undefined), ...(item as JsonSchema) };
+  }
+  return paths;
 }
 
 function apiPaths(server: DocumentedServer): JsonSchema {
@@ -220,7 +221,7 @@ function failureHeaders(status: number): JsonSchema {
 
 /** What the server tells of itself; errors are in the words of the API that goes first. */
 function ownPaths(server: DocumentedServer): JsonSchema {
-  const { dialects, api, metrics } = server;
+  const { dialects, api, metrics, hasPage } = server;
   const first = dialects.find(({ name }) => name === api) ?? (dialects[0] as Dialect);
   const errors = (isPublic: boolean, ...more: FailureKind[]) =>
     failures(
@@ -259,6 +260,7 @@ function ownPaths(server: DocumentedServer): JsonSchema {
     ]),
     '/v1/models': get('models', 'The models that are served', json(MODELS), false),
     '/openapi.json': get('openApi', 'This document', json({ type: 'object' }), true),
+    ...(hasPage ? { '/': get('page', 'A page that shows what a reranker does', HTML, true) } : {}),
     ...(metrics === undefined
       ? {}
       : {
@@ -271,6 +273,8 @@ function ownPaths(server: DocumentedServer): JsonSchema {
         }),
   };
 }
+
+const HTML = { 'text/html': { schema: { type: 'string' } } };
 
 const INFO: JsonSchema = {
   type: 'object',

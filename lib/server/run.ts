@@ -48,7 +48,7 @@ export async function runCall(call: Call, circumstances: Circumstances): Promise
 
 function itemsOf(call: Call): number {
   if (call.kind === 'rank') return call.documents.length;
-  return call.kind === 'score' ? call.pairs.length : call.texts.length;
+  return call.kind === 'score' ? call.pairs.length : (call.counted ?? call.texts.length);
 }
 
 async function rank(call: RankCall, circumstances: Circumstances): Promise<Answer> {

@@ -1,9 +1,9 @@
 import type { RankAnswer } from '../calls';
 import type { Body, Dialect, JsonSchema, Reading } from '../dialect';
 import { RequestFailure } from '../failure';
-import { checkTexts, rerankResponse, writeRerank } from './cohere';
+import { checkTexts, rerankResponse, SOME_TEXT, writeRerank } from './cohere';
 import { EXAMPLE, OPTIONAL_MODEL, QUERY, rankCall, returnDocuments, TOP_N } from './hosted-body';
-import { claimRerank } from './hosted-claim';
+import { claimRerank, rerankClaimSchema } from './hosted-claim';
 import { STATUSES } from './statuses';
 
 type Document = string | Readonly<Record<string, unknown>>;
@@ -21,9 +21,36 @@ const DEFAULT_FIELDS = ['text'];
 /** Each is looked for in each document. */
 const MAX_FIELDS = 64;
 
+const TEXT_FIELD: JsonSchema = {
+  type: 'object',
+  required: ['text'],
+  properties: { text: { type: 'string' } },
+};
+const SOME_TEXT_FIELD: JsonSchema = { type: 'object', required: ['text'], properties: { text: SOME_TEXT } };
+
+/** What the fields hold that `rank_fields` names, no schema can tell. */
+const BY_RANK_FIELDS: JsonSchema = {
+  required: ['rank_fields'],
+  properties: {
+    rank_fields: { type: 'array', minItems: 1 },
+    documents: { contains: { anyOf: [SOME_TEXT, { type: 'object' }], description: SOME_TEXT.description } },
+  },
+};
+
+const BY_TEXT: JsonSchema = {
+  properties: {
+    rank_fields: { type: ['array', 'null'], maxItems: 0 },
+    documents: {
+      items: { anyOf: [{ type: 'string' }, TEXT_FIELD] },
+      contains: { anyOf: [SOME_TEXT, SOME_TEXT_FIELD], description: SOME_TEXT.description },
+    },
+  },
+};
+
 const REQUEST: JsonSchema = {
   type: 'object',
   required: ['query', 'documents'],
+  anyOf: [BY_RANK_FIELDS, BY_TEXT],
   properties: {
     model: OPTIONAL_MODEL,
     query: QUERY,
@@ -67,6 +94,7 @@ export const cohereV1: Dialect = {
       }),
       example: { model: 'rerank-english-v3.0', ...EXAMPLE, top_n: 2, return_documents: true },
       claim: (body, headers) => claimRerank('cohere', body, headers),
+      claimSchema: rerankClaimSchema('cohere'),
       read,
     },
   ],

@@ -1,7 +1,8 @@
 import type { RankAnswer } from '../calls';
 import type { Body, Dialect, JsonSchema, Reading } from '../dialect';
-import { checkTexts, rerankResponse, writeRerank } from './cohere';
+import { rerankResponse, SOME_TEXT, writeRerank } from './cohere';
 import { EXAMPLE, MODEL, QUERY, rankCall, returnDocuments, TOP_N } from './hosted-body';
+import { isCohere } from './hosted-claim';
 import { STATUSES } from './statuses';
 
 interface RerankBody {
@@ -23,7 +24,7 @@ const REQUEST: JsonSchema = {
   properties: {
     model: MODEL,
     query: QUERY,
-    documents: { type: 'array', minItems: 1, items: { type: 'string' } },
+    documents: { type: 'array', minItems: 1, items: { type: 'string' }, contains: SOME_TEXT },
     top_n: TOP_N,
     max_tokens_per_doc: {
       type: ['integer', 'null'],
@@ -57,7 +58,8 @@ export const cohereV2: Dialect = {
         properties: { text: { type: 'string' } },
       }),
       example: { model: 'rerank-v3.5', ...EXAMPLE, top_n: 2 },
-      claim: () => 'possible', // vLLM has the path, too, and is sure of bodies with its own fields
+      // vLLM has the path, too, and is sure of bodies with its own fields.
+      claim: (_, headers) => (isCohere(headers) ? 'certain' : 'possible'),
       read,
     },
   ],
@@ -75,7 +77,6 @@ export const cohereV2: Dialect = {
 function read(body: Body): Reading {
   const { model, query, documents, top_n, max_tokens_per_doc, return_documents } =
     body as unknown as RerankBody;
-  checkTexts(documents);
   const maxTokens = max_tokens_per_doc ?? DEFAULT_MAX_TOKENS;
   const sent = () => documents.map((text) => ({ text }));
   return {

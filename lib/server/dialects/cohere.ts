@@ -8,6 +8,13 @@ import { INDEX, RELEVANCE_SCORE } from './hosted-body';
 /** Documents of one search unit, which is what the API counts by. */
 const DOCUMENTS_PER_UNIT = 100;
 
+/** Of a list of documents: the API refuses texts that say nothing at all. */
+export const SOME_TEXT = {
+  type: 'string',
+  pattern: '\\S',
+  description: 'a text that is not only whitespace',
+} as const;
+
 /** @param document - As results carry it where it was asked for */
 export function rerankResponse(document: JsonSchema): JsonSchema {
   return {

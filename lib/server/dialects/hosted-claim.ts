@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Body } from '../dialect';
+import type { Body, JsonSchema } from '../dialect';
 
 /** The companies whose APIs share paths. */
 type Provider = 'jina' | 'cohere' | 'voyage';
@@ -67,8 +67,59 @@ export function claimEmbeddings(
   return providerOf(EMBEDDINGS, body, headers) === provider ? 'certain' : 'no';
 }
 
+/** Fields of the rerank API of vLLM that no other has. */
+export const VLLM_FIELDS = ['truncate_prompt_tokens', 'use_activation', 'activation', 'softmax'] as const;
+
+/** Which bodies {@link claimRerank}, and vLLM's own claim, leave to an API, where no header tells. */
+export function rerankClaimSchema(provider: Provider | 'vllm'): JsonSchema {
+  if (provider === 'vllm') return { anyOf: [...VLLM_FIELDS.map(has), unsigned(RERANK)] };
+  return { anyOf: [...signed(RERANK, provider), unsigned(RERANK, VLLM_FIELDS)] };
+}
+
+/** Which bodies {@link claimEmbeddings} leaves to an API, where no header tells. */
+export function embeddingsClaimSchema(provider: Provider | 'openai'): JsonSchema {
+  return provider === 'openai' ? unsigned(EMBEDDINGS) : { anyOf: signed(EMBEDDINGS, provider) };
+}
+
+/** As {@link byFields} and {@link byModel} find it. */
+function signed({ fields, models }: Signs, provider: Provider): JsonSchema[] {
+  const own = fields.filter(([, each]) => each === provider);
+  const before = fields.slice(
+    0,
+    fields.findIndex(([, each]) => each === provider),
+  );
+  const byModel = {
+    required: ['model'],
+    properties: {
+      model: { type: 'string', pattern: patternOf(models.filter(([, each]) => each === provider)) },
+      ...without(fields.map(([field]) => field)),
+    },
+  };
+  const byField = own.map(([field]) => ({
+    ...has(field),
+    properties: without(before.map(([each]) => each)),
+  }));
+  return [...byField, byModel];
+}
+
+function unsigned({ fields, models }: Signs, others: readonly string[] = []): JsonSchema {
+  const model = { not: { type: 'string', pattern: patternOf(models) } };
+  return { properties: { model, ...without([...fields.map(([field]) => field), ...others]) } };
+}
+
+const has = (field: string) => ({ required: [field] });
+
+const without = (fields: readonly string[]) => Object.fromEntries(fields.map((field) => [field, false]));
+
+const patternOf = (models: Signs['models']) => models.map(([{ source }]) => source).join('|');
+
 function providerOf(signs: Signs, body: Body, headers: IncomingHttpHeaders): Provider | undefined {
   return byClient(headers) ?? byFields(signs, body) ?? byModel(signs, body);
+}
+
+/** Whether the client says that it is one of Cohere's. */
+export function isCohere(headers: IncomingHttpHeaders): boolean {
+  return byClient(headers) === 'cohere';
 }
 
 function byClient(headers: IncomingHttpHeaders): Provider | undefined {

@@ -1,6 +1,7 @@
 import type { Answer, EmbedAnswer, RankAnswer, ScoreAnswer } from '../calls';
 import type { Body, Dialect, Endpoint, ErrorAnswer, JsonSchema, Reading } from '../dialect';
 import type { RequestFailure } from '../failure';
+import { DIMENSIONS } from './schemas';
 import { STATUSES } from './statuses';
 
 /**
@@ -70,7 +71,7 @@ const EMBEDDING_OPTIONS = {
     enum: ['query', 'document', 'passage', null],
     description: 'Which prefix of the model is put before each text.',
   },
-  dimensions: { type: ['integer', 'null'], minimum: 1, description: 'Return the first so many values.' },
+  dimensions: DIMENSIONS,
   encoding_format: { enum: ['float', null] },
 } as const;
 
@@ -84,6 +85,8 @@ function requestOf(inputs: readonly JsonSchema[], options: JsonSchema): JsonSche
       parameters: { type: ['object', 'null'], properties: options },
       ...options,
     },
+    // Of two places, only one would be looked at, and checked against the model.
+    dependentSchemas: { dimensions: { properties: { parameters: { properties: { dimensions: false } } } } },
   };
 }
 
@@ -183,7 +186,7 @@ const FEATURE_EXTRACTION: Task = {
 
 const ANY_TASK: Task = {
   summary: 'Rank, score or embed, as the shape of `inputs` says',
-  requestSchema: requestOf([...RANKING_INPUTS, TEXT_OR_TEXTS], { ...EMBEDDING_OPTIONS, ...RANKING_OPTIONS }),
+  requestSchema: { anyOf: [TEXT_RANKING.requestSchema, FEATURE_EXTRACTION.requestSchema] },
   responseSchema: { anyOf: [RANKED, PAIR_SCORES, SENTENCE_SCORES, EMBEDDINGS] },
   example: { inputs: RANKING_EXAMPLE },
   read: (body, parameters) =>
@@ -274,7 +277,10 @@ function readSimilarity(body: Body, { model }: Readonly<Record<string, string>>)
   const { inputs, ...options } = optionsOf(body);
   const { source_sentence, sentences } = inputs as Similarity;
   return {
-    call: embedCall([source_sentence, ...sentences], model, { ...options, normalize: true }),
+    call: {
+      ...embedCall([source_sentence, ...sentences], model, { ...options, normalize: true }),
+      counted: sentences.length,
+    },
     write: (answer) => {
       const [source, ...others] = (answer as EmbedAnswer).embeddings as [Float32Array, ...Float32Array[]];
       return others.map((other) => dot(source, other));

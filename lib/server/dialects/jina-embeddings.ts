@@ -1,10 +1,10 @@
 import type { EmbedAnswer, EmbedCall } from '../calls';
 import type { Body, Endpoint, JsonSchema, Reading } from '../dialect';
-import { RequestFailure } from '../failure';
 import { EMBEDDING_DATA, embeddingData } from './embedding-data';
 import { OPTIONAL_MODEL, TOTAL_TOKENS } from './hosted-body';
-import { claimEmbeddings } from './hosted-claim';
+import { claimEmbeddings, embeddingsClaimSchema } from './hosted-claim';
 import { TEXT, type Text, textOf } from './jina-text';
+import { DIMENSIONS } from './schemas';
 
 interface EmbeddingsBody {
   model?: string | null;
@@ -12,9 +12,8 @@ interface EmbeddingsBody {
   task?: string | null;
   dimensions?: number | null;
   normalized?: boolean | null;
-  embedding_type?: 'float' | 'base64' | 'binary' | 'ubinary' | null;
+  embedding_type?: 'float' | 'base64' | null;
   truncate?: boolean | null;
-  late_chunking?: boolean | null;
 }
 
 const REQUEST: JsonSchema = {
@@ -28,20 +27,16 @@ const REQUEST: JsonSchema = {
       description:
         '`retrieval.query` and `retrieval.passage` put before each text what the model wants there; others put nothing.',
     },
-    dimensions: {
-      type: ['integer', 'null'],
-      minimum: 1,
-      description: 'Only the first so many values, scaled to length 1 again.',
-    },
+    dimensions: DIMENSIONS,
     normalized: {
       type: ['boolean', 'null'],
       default: true,
       description: 'Whether embeddings are scaled to length 1.',
     },
     embedding_type: {
-      enum: ['float', 'base64', 'binary', 'ubinary', null],
+      enum: ['float', 'base64', null],
       default: 'float',
-      description: 'This server has `float` and `base64`.',
+      description: '`binary` and `ubinary` of the hosted API are not there.',
     },
     truncate: {
       type: ['boolean', 'null'],
@@ -49,7 +44,11 @@ const REQUEST: JsonSchema = {
       default: true,
       description: 'Whether texts too long for the model are cut; false: they are refused.',
     },
-    late_chunking: { type: ['boolean', 'null'], default: false, description: 'This server has it not.' },
+    late_chunking: {
+      enum: [false, null],
+      default: false,
+      description: '`true` of the hosted API is not there: send each chunk as a text.',
+    },
   },
 };
 
@@ -72,20 +71,13 @@ export const jinaEmbeddings: Endpoint = {
   responseSchema: RESPONSE,
   example: { model: 'jina-embeddings-v3', task: 'retrieval.query', input: ['What is a reranker?'] },
   claim: (body, headers) => claimEmbeddings('jina', body, headers),
+  claimSchema: embeddingsClaimSchema('jina'),
   read,
 };
 
 function read(body: Body): Reading {
-  const { model, input, task, dimensions, normalized, embedding_type, truncate, late_chunking } =
+  const { model, input, task, dimensions, normalized, embedding_type, truncate } =
     body as unknown as EmbeddingsBody;
-  if (embedding_type === 'binary' || embedding_type === 'ubinary') {
-    const message = `Expected embedding_type "float" or "base64" but received "${embedding_type}"`;
-    throw new RequestFailure('unsupported', message, { field: 'embedding_type' });
-  }
-  if (late_chunking) {
-    const message = 'This server has no late_chunking: send each chunk as a text';
-    throw new RequestFailure('unsupported', message, { field: 'late_chunking' });
-  }
   const call: EmbedCall = {
     kind: 'embed',
     model: model ?? undefined,

@@ -11,7 +11,7 @@ import {
   TOP_N,
   TOTAL_TOKENS,
 } from './hosted-body';
-import { claimRerank } from './hosted-claim';
+import { claimRerank, rerankClaimSchema } from './hosted-claim';
 import { jinaEmbeddings } from './jina-embeddings';
 import { TEXT, TEXT_OBJECT, type Text, textOf } from './jina-text';
 import { STATUSES } from './statuses';
@@ -66,6 +66,7 @@ export const jina: Dialect = {
       responseSchema: RESPONSE,
       example: { model: 'jina-reranker-v2-base-multilingual', ...EXAMPLE, top_n: 2 },
       claim: (body, headers) => claimRerank('jina', body, headers),
+      claimSchema: rerankClaimSchema('jina'),
       read,
     },
     jinaEmbeddings,

@@ -2,6 +2,9 @@ import type { EmbedAnswer } from '../calls';
 import type { Body, Dialect, ErrorAnswer, JsonSchema, Reading } from '../dialect';
 import type { FailureKind, RequestFailure } from '../failure';
 import { EMBEDDING_DATA, embeddingData } from './embedding-data';
+import { embeddingsClaimSchema } from './hosted-claim';
+import { openAiError } from './openai-error';
+import { DIMENSIONS } from './schemas';
 import { STATUSES } from './statuses';
 
 /**
@@ -32,11 +35,7 @@ const REQUEST: JsonSchema = {
       default: 'float',
       description: 'base64: little-endian 32-bit floats.',
     },
-    dimensions: {
-      type: ['integer', 'null'],
-      minimum: 1,
-      description: 'Return the first so many values, scaled to length 1 again.',
-    },
+    dimensions: DIMENSIONS,
     truncate_prompt_tokens: {
       type: ['integer', 'null'],
       minimum: -1,
@@ -60,23 +59,6 @@ const RESPONSE: JsonSchema = {
       properties: {
         prompt_tokens: { type: 'integer', minimum: 0 },
         total_tokens: { type: 'integer', minimum: 0 },
-      },
-    },
-  },
-};
-
-const ERROR: JsonSchema = {
-  type: 'object',
-  required: ['error'],
-  properties: {
-    error: {
-      type: 'object',
-      required: ['message', 'type', 'param', 'code'],
-      properties: {
-        message: { type: 'string' },
-        type: { type: 'string' },
-        param: { type: ['string', 'null'] },
-        code: { type: ['string', 'null'] },
       },
     },
   },
@@ -113,11 +95,12 @@ export const openai: Dialect = {
       responseSchema: RESPONSE,
       example: { input: ['Mars is often called the Red Planet.', 'Bread is made of flour and water.'] },
       claim: () => 'possible',
+      claimSchema: embeddingsClaimSchema('openai'),
       read: readEmbeddings,
     },
   ],
   writeError,
-  errorSchema: ERROR,
+  errorSchema: openAiError({ type: ['string', 'null'] }),
 };
 
 function readEmbeddings(body: Body): Reading {

@@ -1,4 +1,5 @@
 import type { JsonSchema } from '../dialect';
+import { AT_MOST_DIMENSIONS } from '../limits';
 
 /** Fragments of JSON Schema that several APIs share. */
 export const STRING = { type: 'string' } as const;
@@ -6,8 +7,14 @@ export const BOOLEAN = { type: 'boolean' } as const;
 export const NUMBER = { type: 'number' } as const;
 export const COUNT = { type: 'integer', minimum: 0 } as const;
 export const POSITIVE = { type: 'integer', minimum: 1 } as const;
-export const STRINGS = arrayOf(STRING);
+export const STRINGS = arrayOf(STRING, { minItems: 1 });
 export const STRING_OR_STRINGS = { anyOf: [STRING, STRINGS] } as const;
+export const DIMENSIONS = {
+  type: ['integer', 'null'],
+  minimum: 1,
+  ...AT_MOST_DIMENSIONS,
+  description: 'Only the first so many values, scaled to length 1 again; no more than the model has.',
+} as const;
 
 export function arrayOf(
   items: JsonSchema,

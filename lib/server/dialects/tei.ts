@@ -1,16 +1,16 @@
 import type { EmbedAnswer, RankAnswer } from '../calls';
 import type { Body, Dialect, Endpoint, ErrorAnswer } from '../dialect';
-import { type FailureKind, RequestFailure } from '../failure';
+import type { FailureKind, RequestFailure } from '../failure';
 import {
   arrayOf,
   BOOLEAN,
   COUNT,
+  DIMENSIONS,
   given,
   NUMBER,
   nullable,
   object,
   oneOf,
-  POSITIVE,
   STRING,
   STRING_OR_STRINGS,
   STRINGS,
@@ -39,8 +39,14 @@ const ERRORS: Readonly<Record<FailureKind, readonly [status: number, type: Error
 
 const TRUNCATION = {
   truncate: nullable(BOOLEAN),
-  truncation_direction: oneOf('Left', 'Right', 'left', 'right'),
+  truncation_direction: {
+    ...oneOf('Right', 'right'),
+    description: 'Texts are cut at their end; `Left` of text-embeddings-inference is not there.',
+  },
 };
+
+/** As sentence-transformers calls the prompts of models. */
+const PROMPT_NAME = nullable(oneOf('query', 'passage', 'document'));
 
 const rerank: Endpoint = {
   path: '/rerank',
@@ -63,8 +69,6 @@ const rerank: Endpoint = {
       raw_scores?: boolean;
       return_text?: boolean;
     };
-    if (texts.length === 0)
-      throw new RequestFailure('invalid', '`texts` cannot be empty', { field: 'texts' });
     return {
       call: {
         kind: 'rank',
@@ -91,7 +95,7 @@ const embed: Endpoint = {
   summary: 'Embeds texts',
   requestSchema: object(
     { inputs: STRING_OR_STRINGS },
-    { ...TRUNCATION, normalize: BOOLEAN, prompt_name: nullable(STRING), dimensions: nullable(POSITIVE) },
+    { ...TRUNCATION, normalize: BOOLEAN, prompt_name: PROMPT_NAME, dimensions: DIMENSIONS },
   ),
   responseSchema: arrayOf(arrayOf(NUMBER)),
   example: { inputs: ['What is Deep Learning?', 'Mars is often called the Red Planet.'] },
@@ -99,14 +103,12 @@ const embed: Endpoint = {
   read(body) {
     const { inputs, normalize } = body as { inputs: string | string[]; normalize?: boolean };
     const texts = typeof inputs === 'string' ? [inputs] : inputs;
-    if (texts.length === 0)
-      throw new RequestFailure('invalid', '`inputs` cannot be empty', { field: 'inputs' });
     return {
       call: {
         kind: 'embed',
         model: undefined,
         texts,
-        role: promptOf(given<string>(body.prompt_name)),
+        role: promptOf(given(body.prompt_name)),
         normalize: normalize ?? true,
         dimensions: given<number>(body.dimensions),
         tooLong: truncation(body),
@@ -118,27 +120,11 @@ const embed: Endpoint = {
 
 /** Left out, it is cut: `--auto-truncate`, which current versions have on, see `/info`. */
 function truncation(body: Body): 'truncate' | 'refuse' {
-  const { truncate, truncation_direction: direction } = body;
-  if (truncate === false) return 'refuse';
-  if (direction === 'Left' || direction === 'left') {
-    throw new RequestFailure(
-      'unsupported',
-      'texts are cut at their end: truncation_direction cannot be Left',
-      {
-        field: 'truncation_direction',
-      },
-    );
-  }
-  return 'truncate';
+  return body.truncate === false ? 'refuse' : 'truncate';
 }
 
-/** Names of the prompts of sentence-transformers, as models have them. */
-function promptOf(name: string | undefined): 'query' | 'document' | undefined {
-  if (name === undefined || name === 'query') return name;
-  if (name === 'passage' || name === 'document') return 'document';
-  throw new RequestFailure('invalid', 'prompt_name can be query, passage or document', {
-    field: 'prompt_name',
-  });
+function promptOf(name: 'query' | 'passage' | 'document' | undefined): 'query' | 'document' | undefined {
+  return name === 'passage' ? 'document' : name;
 }
 
 export const tei: Dialect = {

@@ -1,6 +1,8 @@
 import type { Answer, RankAnswer, ScoreAnswer } from '../calls';
 import type { Body, Dialect, Endpoint, ErrorAnswer, JsonSchema, Reading } from '../dialect';
 import { RequestFailure } from '../failure';
+import { rerankClaimSchema, VLLM_FIELDS } from './hosted-claim';
+import { openAiError } from './openai-error';
 import { STATUSES } from './statuses';
 
 /**
@@ -29,7 +31,7 @@ const VLLM_ONLY = {
   use_activation: flag('false: logits. Else the scores that the config of the model asks for.'),
   activation: flag('The older name of use_activation.'),
   softmax: flag('The oldest name of use_activation.'),
-} as const satisfies Record<string, JsonSchema>;
+} as const satisfies Record<(typeof VLLM_FIELDS)[number], JsonSchema>;
 
 const ONE_OR_MANY: JsonSchema = {
   description: 'A text, or texts.',
@@ -133,23 +135,6 @@ const RERANK_RESPONSE: JsonSchema = {
   },
 };
 
-const ERROR: JsonSchema = {
-  type: 'object',
-  required: ['error'],
-  properties: {
-    error: {
-      type: 'object',
-      required: ['message', 'type', 'param', 'code'],
-      properties: {
-        message: { type: 'string' },
-        type: { type: 'string' },
-        param: { type: ['string', 'null'] },
-        code: { type: 'integer', description: 'The status.' },
-      },
-    },
-  },
-};
-
 const STATUS = { ...STATUSES, unsupported: 400 };
 
 /** `error.type` by status. */
@@ -215,11 +200,11 @@ export const vllm: Dialect = {
     { ...SCORE, path: '/score', operationId: 'vllmScore' },
     { ...SCORE, path: '/v1/score', operationId: 'vllmScoreV1' },
     { ...RERANK, path: '/rerank', operationId: 'vllmRerank', claim: claimRoot },
-    { ...VERSIONED, path: '/v1/rerank', operationId: 'vllmRerankV1' },
+    { ...VERSIONED, path: '/v1/rerank', operationId: 'vllmRerankV1', claimSchema: rerankClaimSchema('vllm') },
     { ...VERSIONED, path: '/v2/rerank', operationId: 'vllmRerankV2' },
   ],
   writeError,
-  errorSchema: ERROR,
+  errorSchema: openAiError({ type: 'integer', description: 'The status.' }),
 };
 
 /** `/rerank` is text-embeddings-inference's, too: there, documents are `texts`. */
@@ -230,7 +215,7 @@ function claimRoot(body: Body) {
 
 /** Jina, Cohere and Voyage have these paths and the same field names: it is vLLM's where nobody else could have sent it. */
 function claimVersioned(body: Body) {
-  return Object.keys(VLLM_ONLY).some((name) => Object.hasOwn(body, name)) ? 'certain' : 'possible';
+  return VLLM_FIELDS.some((name) => Object.hasOwn(body, name)) ? 'certain' : 'possible';
 }
 
 function readScore(body: Body): Reading {

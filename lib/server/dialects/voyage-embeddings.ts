@@ -1,9 +1,9 @@
 import type { EmbedAnswer, EmbedCall } from '../calls';
 import type { Body, Endpoint, JsonSchema, Reading } from '../dialect';
-import { RequestFailure } from '../failure';
 import { EMBEDDING_DATA, embeddingData } from './embedding-data';
 import { MODEL, TOTAL_TOKENS } from './hosted-body';
-import { claimEmbeddings } from './hosted-claim';
+import { claimEmbeddings, embeddingsClaimSchema } from './hosted-claim';
+import { DIMENSIONS } from './schemas';
 
 interface EmbeddingsBody {
   input: string | string[];
@@ -11,7 +11,6 @@ interface EmbeddingsBody {
   input_type?: 'query' | 'document' | null;
   truncation?: boolean | null;
   output_dimension?: number | null;
-  output_dtype?: string | null;
   encoding_format?: 'base64' | null;
 }
 
@@ -35,15 +34,11 @@ const REQUEST: JsonSchema = {
       default: true,
       description: 'Whether texts too long for the model are cut; false: they are refused.',
     },
-    output_dimension: {
-      type: ['integer', 'null'],
-      minimum: 1,
-      description: 'Only the first so many values, scaled to length 1 again.',
-    },
+    output_dimension: DIMENSIONS,
     output_dtype: {
-      enum: ['float', 'int8', 'uint8', 'binary', 'ubinary', null],
+      enum: ['float', null],
       default: 'float',
-      description: 'This server has `float`.',
+      description: 'The other types of the hosted API are not there.',
     },
     encoding_format: { enum: ['base64', null], default: null },
   },
@@ -68,16 +63,13 @@ export const voyageEmbeddings: Endpoint = {
   responseSchema: RESPONSE,
   example: { input: ['What is a reranker?'], model: 'voyage-3.5', input_type: 'query' },
   claim: (body, headers) => claimEmbeddings('voyage', body, headers),
+  claimSchema: embeddingsClaimSchema('voyage'),
   read,
 };
 
 function read(body: Body): Reading {
-  const { input, model, input_type, truncation, output_dimension, output_dtype, encoding_format } =
+  const { input, model, input_type, truncation, output_dimension, encoding_format } =
     body as unknown as EmbeddingsBody;
-  if (output_dtype != null && output_dtype !== 'float') {
-    const message = `Expected output_dtype "float" but received "${output_dtype}"`;
-    throw new RequestFailure('unsupported', message, { field: 'output_dtype' });
-  }
   const call: EmbedCall = {
     kind: 'embed',
     model,

@@ -11,7 +11,7 @@ import {
   TOP_N,
   TOTAL_TOKENS,
 } from './hosted-body';
-import { claimRerank } from './hosted-claim';
+import { claimRerank, rerankClaimSchema } from './hosted-claim';
 import { STATUSES } from './statuses';
 import { voyageEmbeddings } from './voyage-embeddings';
 
@@ -73,6 +73,7 @@ export const voyage: Dialect = {
       responseSchema: RESPONSE,
       example: { ...EXAMPLE, model: 'rerank-2.5', top_k: 2 },
       claim: (body, headers) => claimRerank('voyage', body, headers),
+      claimSchema: rerankClaimSchema('voyage'),
       read,
     },
     voyageEmbeddings,
