@@ -79,7 +79,9 @@ describe("Jina's embeddings", () => {
 
   test('what this server has not is said', () => {
     const refused = (field: string) => expect.objectContaining({ kind: 'invalid', field });
-    expect(() => read(jinaEmbeddings, { input: 'a', embedding_type: 'ubinary' })).toThrow(refused('embedding_type'));
+    expect(() => read(jinaEmbeddings, { input: 'a', embedding_type: 'ubinary' })).toThrow(
+      refused('embedding_type'),
+    );
     expect(() => read(jinaEmbeddings, { input: 'a', late_chunking: true })).toThrow(refused('late_chunking'));
     expect(read(jinaEmbeddings, { input: 'a', late_chunking: false }).call.kind).toBe('embed');
   });
@@ -115,7 +117,9 @@ describe("Voyage's embeddings", () => {
 
   test('other types of numbers are said to be missing', () => {
     const asked = { ...BODY, output_dtype: 'int8' };
-    expect(() => read(voyageEmbeddings, asked)).toThrow(expect.objectContaining({ kind: 'invalid', field: 'output_dtype' }));
+    expect(() => read(voyageEmbeddings, asked)).toThrow(
+      expect.objectContaining({ kind: 'invalid', field: 'output_dtype' }),
+    );
     expect(read(voyageEmbeddings, { ...BODY, output_dtype: 'float' }).call.kind).toBe('embed');
   });
 });

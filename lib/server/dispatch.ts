@@ -149,7 +149,9 @@ function invalidBody(errors: readonly ErrorObject[], maxDocuments: number | unde
         },
       );
     case 'false schema':
-      return new RequestFailure('invalid', `${place} cannot stand here beside other fields`, { field: place });
+      return new RequestFailure('invalid', `${place} cannot stand here beside other fields`, {
+        field: place,
+      });
     case 'minItems':
       if (error.params.limit > 1) break;
       return new RequestFailure('invalid', `${place} cannot be empty`, { field: place });
