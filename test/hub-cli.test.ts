@@ -130,7 +130,7 @@ describe('models', () => {
     expect(stdout).toMatch(/^crossrank-mini +in the package +45\.3 MB +reranker +yes$/m);
     expect(stdout).toMatch(/^multilingual-e5-small-zh-en +in the package +45\.2 MB +embedder +yes$/m);
     expect(stdout).toMatch(/^acme\/bert +main v1 [0-9a-f]{8} +2\.7 MB +reranker +yes$/m);
-    expect(stdout).toContain(`3 models, 93.1 MB; the cache is ${cache}`);
+    expect(stdout).toContain(`3 models, 93.2 MB; the cache is ${cache}`);
     const listed: LocalModel[] = JSON.parse((await crossrank('models', '--json')).stdout);
     expect(listed[2]).toMatchObject({ id: 'acme/bert', refs: ['main', 'v1'], task: 'reranker', runs: true });
   });
