@@ -1,6 +1,6 @@
 """Why the server may refuse a body that holds to its schema: only for what no JSON Schema can tell.
 
-Each reason is one message of the server, and has a test of its own with an exact body.
+Each reason is one message of the server, and has an exact body in test/server-schema.test.ts.
 """
 
 import re
