@@ -151,8 +151,9 @@ test('one that is killed under load costs its requests one retry, and the other 
   // Every accepted request was answered once, and all that the victim did not answer the survivor did.
   const byVictim = outcomes.filter(({ servedBy }) => servedBy === victim()).length;
   expect(byVictim).toBeGreaterThan(0);
-  const answered = await metric(survivor(), 'crossrank_requests_total', { route: '/rerank', status: '200' });
-  expect(answered).toBe(REQUESTS - byVictim);
+  const ofSurvivor = { route: '/rerank', status: '200' };
+  const bySurvivor = await metric(survivor(), 'crossrank_requests_total', ofSurvivor);
+  expect(bySurvivor).toBe(REQUESTS - byVictim);
   const late = outcomes.filter(({ startedAfter }) => startedAfter > goneAfter);
   expect(late.length).toBeGreaterThan(0);
   expect(late.filter(({ attempts, servedBy }) => attempts > 1 || servedBy !== survivor())).toEqual([]);
