@@ -1,4 +1,5 @@
 import { randomNumbers } from '../lib/random';
+import { parseJson } from '../lib/server/body';
 import { DIALECTS } from '../lib/server/dialects';
 import { openSocket, received, startServer, type TestServer } from './support/server';
 
@@ -91,6 +92,16 @@ test('a body beyond the limit is refused before and while it comes', async () =>
     socket.write(`${part.length.toString(16)}\r\n${part}\r\n`);
   socket.write('0\r\n\r\n');
   expect(await answer).toMatch(/^HTTP\/1\.1 413 /);
+});
+
+test('a body of too many small values is refused before it is parsed', () => {
+  const bodyOf = (value: string, count: number) =>
+    `{"query":"a","texts":[${Array.from({ length: count }, () => value).join(',')}]}`;
+  for (const value of ['{}', '[]', '""', '1', '{"a":1}', '[[]]']) {
+    expect(() => parseJson(bodyOf(value, 600_000))).toThrow('the body has more than 500000 values');
+    expect(parseJson(bodyOf(value, 400_000))).toHaveProperty('texts.length', 400_000);
+  }
+  expect(parseJson(JSON.stringify([','.repeat(1_000_000)]))).toHaveLength(1); // in a text they are text
 });
 
 test('100,000 documents are refused by their count, each API in its own words', async () => {

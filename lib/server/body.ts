@@ -3,12 +3,20 @@ import { RequestFailure } from './failure';
 
 /** No API nests deeper than a handful; a parser that follows a hostile body down takes memory by the gigabyte. */
 const MAX_DEPTH = 32;
+/**
+ * No request has as many values: documents are bounded, and so are the fields that anyone gives them. 16 MiB of `{},` are 5.6
+ * million, for which the parser takes half a gigabyte and whole seconds in which nothing else is answered.
+ */
+const MAX_VALUES = 500_000;
 const RETRY_AFTER_MS = 1000;
 
 const QUOTE = 0x22;
+const COMMA = 0x2c;
 const BACKSLASH = 0x5c;
-const OPENING = new Set([0x5b, 0x7b]);
-const CLOSING = new Set([0x5d, 0x7d]);
+const OPENING_BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 /** Receives bodies: each bounded, and all of them together. */
 export class BodyReader {
@@ -80,13 +88,11 @@ function cutOff(): RequestFailure {
   return new RequestFailure('malformed', 'the request was cut off');
 }
 
-/** @throws RequestFailure with `malformed` */
+/** @throws RequestFailure with `malformed`, or `too-large` where it has too many values */
 export function parseJson(text: string): unknown {
   if (text.trim() === '')
     throw new RequestFailure('malformed', 'the body is empty; a JSON object was expected');
-  if (isNestedDeeper(text, MAX_DEPTH)) {
-    throw new RequestFailure('malformed', `the body is nested more than ${MAX_DEPTH} deep`);
-  }
+  requireModest(text);
   let value: unknown;
   try {
     value = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
@@ -100,21 +106,28 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
-/** Of text that need not be JSON: what is odd is left to the parser. Strings are jumped over. */
-export function isNestedDeeper(json: string, limit: number): boolean {
+/**
+ * Of text that need not be JSON: what is odd is left to the parser. Strings are jumped over.
+ * @throws RequestFailure
+ */
+function requireModest(json: string): void {
   let depth = 0;
+  let values = 1;
   for (let i = 0; i < json.length; i++) {
     const code = json.charCodeAt(i);
     if (code === QUOTE) {
       i = endOfString(json, i);
-      if (i === -1) return false;
-    } else if (OPENING.has(code)) {
-      if (++depth > limit) return true;
-    } else if (CLOSING.has(code)) {
+      if (i === -1) return;
+    } else if (code === COMMA) {
+      if (++values > MAX_VALUES)
+        throw new RequestFailure('too-large', `the body has more than ${MAX_VALUES} values`);
+    } else if (code === OPENING_BRACKET || code === OPENING_BRACE) {
+      if (++depth > MAX_DEPTH)
+        throw new RequestFailure('malformed', `the body is nested more than ${MAX_DEPTH} deep`);
+    } else if (code === CLOSING_BRACKET || code === CLOSING_BRACE) {
       depth--;
     }
   }
-  return false;
 }
 
 /** The closing quote of the string that opens at `start`, or -1. */
