@@ -33,7 +33,6 @@ export async function startOpenServers(): Promise<OpenServers> {
   const options: ServerOptions = {
     models: [NAME],
     embedders: [EMBEDDER_NAME],
-    engine: { cache: false },
     apiKeys: [KEY],
     maxDocuments: MAX_DOCUMENTS,
   };
@@ -42,6 +41,7 @@ export async function startOpenServers(): Promise<OpenServers> {
   const strict = await startServer({ ...options, strictModel: true });
   const busy = await startServer({
     ...options,
+    // Without a cache, so that what fills the queue is work each time.
     engine: { cache: false, maxQueuedTokens: QUEUED_TOKENS },
     plugins: [full.plugin],
   });
