@@ -105,10 +105,10 @@ export class Embedder implements TextEmbedder {
         ...UNRANKED,
       };
       const outcome = await this.#engine.run({ queries: [], documents }, options, request, started);
-      const { scores, tokensLost, cached, tokens } = outcome;
+      const { scores, tokensLost, cached, tokens, cachedTokens } = outcome;
       const { dimension } = this.space;
       const embeddings = documents.map((_, i) => scores.subarray(i * dimension, (i + 1) * dimension));
-      const usage = { texts: documents.length, cached, tokens };
+      const usage = { texts: documents.length, cached, tokens, cachedTokens };
       return { embeddings, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }

@@ -136,12 +136,12 @@ export class Reranker {
         options.longDocuments === 'chunk'
           ? await rankByChunks({ query, documents: texts, room, tokenizer: this, isOver, run }, ranking)
           : await run(texts, ranking);
-      const { degraded, scored, pairs, windows, cached, tokens } = outcome;
+      const { degraded, scored, pairs, windows, cached, tokens, cachedTokens } = outcome;
       return {
         results: toResults(outcome, kept),
         degraded,
         scored,
-        usage: { pairs, windows, cached, tokens },
+        usage: { pairs, windows, cached, tokens, cachedTokens },
         timings: timingsOf(outcome, started),
       };
     });
@@ -197,8 +197,8 @@ export class Reranker {
     }
     return this.#traced('predict', pairs.length, options, async () => {
       const outcome = await this.#run([...queries.keys()], documents, queryOf, options, UNRANKED, started);
-      const { scores, tokensLost, cached, tokens } = outcome;
-      const usage = { pairs: pairs.length, cached, tokens };
+      const { scores, tokensLost, cached, tokens, cachedTokens } = outcome;
+      const usage = { pairs: pairs.length, cached, tokens, cachedTokens };
       return { scores, tokensLost, usage, timings: timingsOf(outcome, started) };
     });
   }

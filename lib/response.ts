@@ -54,6 +54,8 @@ export interface RerankResponse<R> {
     cached: number;
     /** Tokens computed for this call, special tokens included. */
     tokens: number;
+    /** Tokens of what is `cached`: with `tokens`, those of all that was scored, whoever computed them. */
+    cachedTokens: number;
   };
   timings: CallTimings;
 }
@@ -77,7 +79,7 @@ export interface ScoreResponse {
   /** Of each pair, the tokens of query and document that the model did not see. */
   tokensLost: Uint32Array;
   /** As {@link RerankResponse.usage}. */
-  usage: { pairs: number; cached: number; tokens: number };
+  usage: { pairs: number; cached: number; tokens: number; cachedTokens: number };
   timings: CallTimings;
 }
 
@@ -87,8 +89,8 @@ export interface EmbedResponse {
   embeddings: Float32Array[];
   /** Of each text, the tokens that the model did not see. */
   tokensLost: Uint32Array;
-  /** Texts, those of them whose vector was there already, and the tokens computed for the others. */
-  usage: { texts: number; cached: number; tokens: number };
+  /** Texts, those of them whose vector was there already, and the tokens: computed for the others, and theirs. */
+  usage: { texts: number; cached: number; tokens: number; cachedTokens: number };
   timings: CallTimings;
 }
 
@@ -112,6 +114,7 @@ export function emptyOutcome(): NativeOutcome {
     cached: 0,
     degraded: false,
     tokens: 0,
+    cachedTokens: 0,
     tokenizeMs: 0,
     queueMs: 0,
     computeMs: 0,

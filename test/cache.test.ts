@@ -11,7 +11,9 @@ test('the same call again is answered from the cache, with the same bits', async
   const first = await model.rerank(QUERY, DOCUMENTS, { maxLength: 32 });
   expect(first.usage).toMatchObject({ pairs: 12, cached: 0 });
   const second = await model.rerank(QUERY, DOCUMENTS, { maxLength: 32 });
-  expect(second.usage).toEqual({ pairs: 12, windows: 12, cached: 12, tokens: 0 });
+  const cachedTokens = first.usage.tokens;
+  expect(first.usage.cachedTokens).toBe(0);
+  expect(second.usage).toEqual({ pairs: 12, windows: 12, cached: 12, tokens: 0, cachedTokens });
   expect(second).toMatchObject({ scored: 12, degraded: false });
   expect(second.results).toEqual(first.results); // truncated and tokensLost too
   expect(first.results.some(({ truncated }) => truncated)).toBe(true);
@@ -28,7 +30,8 @@ test('what two calls have in common is scored once', async () => {
 test('the same document twice in a call is scored once', async () => {
   await using model = await load();
   const { results, usage } = await model.rerank(QUERY, ['Mars', 'Venus', 'Mars', 'Mars']);
-  expect(usage).toMatchObject({ pairs: 4, cached: 2 });
+  const one = (await model.rerank(QUERY, ['Mars'])).usage.cachedTokens;
+  expect(usage).toMatchObject({ pairs: 4, cached: 2, cachedTokens: 2 * one });
   expect(results.filter(({ document }) => document === 'Mars').map(({ index }) => index)).toEqual([0, 2, 3]);
   expect(new Set(results.filter(({ document }) => document === 'Mars').map(({ score }) => score)).size).toBe(
     1,
@@ -41,6 +44,7 @@ test('calls made at the same time share their pairs', async () => {
   const { usage, results } = await alone.rerank(QUERY, DOCUMENTS);
   const answers = await Promise.all(Array.from({ length: 8 }, () => model.rerank(QUERY, DOCUMENTS)));
   expect(answers.reduce((sum, answer) => sum + answer.usage.tokens, 0)).toBe(usage.tokens);
+  for (const answer of answers) expect(answer.usage.tokens + answer.usage.cachedTokens).toBe(usage.tokens);
   for (const answer of answers) expect(answer.results).toEqual(results);
 });
 

@@ -9,7 +9,7 @@ import {
   QUERY,
   startHostedServers,
 } from './support/hosted-servers';
-import { pythonClients, runPython } from './support/python-clients';
+import { describeWith, pythonClients, runPython } from './support/python-clients';
 
 const CLIENTS = pythonClients([
   'cohere==7.3.1',
@@ -48,18 +48,6 @@ function expectRanked(ranked: unknown, count = DOCUMENTS.length): void {
 }
 
 const saying = (text: string) => expect.stringContaining(text);
-
-function describeWith(
-  installed: ReturnType<typeof pythonClients>,
-  name: string,
-  tests: (folder: string) => void,
-): void {
-  if ('folder' in installed) describe(name, () => tests(installed.folder));
-  else {
-    console.warn(`${name} is not tested: ${installed.reason}`);
-    test.skip(name, () => {});
-  }
-}
 
 describeWith(CLIENTS, 'cohere', (folder) => {
   test('ranks as the library does, comes back to a full queue, and has errors of its own', async () => {

@@ -150,6 +150,7 @@ describe('sliding windows', () => {
       windows: 25,
       cached: 0,
       tokens: promptTokens + completionTokens,
+      cachedTokens: 0,
       requests: 2,
       promptTokens,
       completionTokens,

@@ -238,7 +238,8 @@ describe('limits of windows', () => {
 
   test('what stopScore saves is not computed', async () => {
     const { usage } = await inWindows([document], { stopScore: -1 });
-    expect(usage).toEqual({ pairs: 1, windows: 1, cached: 0, tokens: 60 + tokensOf(QUERY) + SPECIAL_TOKENS });
+    const tokens = 60 + tokensOf(QUERY) + SPECIAL_TOKENS;
+    expect(usage).toEqual({ pairs: 1, windows: 1, cached: 0, tokens, cachedTokens: 0 });
   });
 });
 
@@ -256,7 +257,9 @@ describe('the cache', () => {
       const first = await inWindows(documents, window, {}, cached);
       const second = await inWindows(documents, window, {}, cached);
       expect(second.results).toEqual(first.results);
-      expect(second.usage).toEqual({ ...first.usage, cached: first.usage.windows, tokens: 0 });
+      const { windows, tokens, cachedTokens } = first.usage;
+      const all = tokens + cachedTokens;
+      expect(second.usage).toEqual({ ...first.usage, cached: windows, tokens: 0, cachedTokens: all });
     },
   );
 

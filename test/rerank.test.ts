@@ -59,7 +59,7 @@ test('score tells of each pair what was cut, and what all of it took', async () 
   expect([...tokensLost]).toEqual([0, results[0]?.tokensLost]);
   expect(tokensLost[1]).toBeGreaterThan(60);
   const alone = await model.score([pairs[0] as [string, string]], options);
-  expect(usage).toEqual({ pairs: 2, cached: 0, tokens: alone.usage.tokens + 40 });
+  expect(usage).toEqual({ pairs: 2, cached: 0, tokens: alone.usage.tokens + 40, cachedTokens: 0 });
   expect(timings.totalMs).toBeGreaterThanOrEqual(timings.computeMs);
 });
 
@@ -111,7 +111,7 @@ test('returnDocuments false leaves the documents out', async () => {
 test('no documents give no results', async () => {
   const response = await model.rerank(QUERY, []);
   expect(response.results).toEqual([]);
-  expect(response.usage).toEqual({ pairs: 0, windows: 0, cached: 0, tokens: 0 });
+  expect(response.usage).toEqual({ pairs: 0, windows: 0, cached: 0, tokens: 0, cachedTokens: 0 });
   expect(response).toMatchObject({ degraded: false, scored: 0 });
   expect(await model.predict([])).toEqual(new Float32Array(0));
 });

@@ -200,6 +200,23 @@ describe('models', () => {
     expect(data.map(({ id }) => id)).toEqual(['mini', 'embedder']);
   });
 
+  test('are told one by one as OpenAI tells them, whether slashes of a name are escaped or not', async () => {
+    const slashed = await startServer({ models: [`${fixture('bert')}=org/mini`] });
+    try {
+      for (const path of ['org/mini', 'org%2Fmini']) {
+        const answer = await fetch(`${slashed.url}/v1/models/${path}`);
+        expect(await answer.json()).toMatchObject({ id: 'org/mini', object: 'model' });
+      }
+      const unknown = await fetch(`${slashed.url}/v1/models/org/other`);
+      expect(unknown.status).toBe(404);
+      expect(await unknown.json()).toMatchObject({
+        error: { code: 'model_not_found', message: expect.stringContaining('org/other') },
+      });
+    } finally {
+      await slashed.server.close();
+    }
+  });
+
   test('are the embedded ones where none is named', async () => {
     const server = await createServer({ port: 0 });
     try {

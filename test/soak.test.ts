@@ -92,7 +92,8 @@ describe('the check of the soak finds', () => {
     results: RankedIndex[],
     more: Partial<RerankResponse<RankedIndex>> = {},
   ): RerankResponse<RankedIndex> => ({
-    ...{ results, degraded: false, scored: 3, usage: { pairs: 3, windows: 3, cached: 0, tokens: 30 } },
+    ...{ results, degraded: false, scored: 3 },
+    usage: { pairs: 3, windows: 3, cached: 0, tokens: 30, cachedTokens: 0 },
     ...{ timings: { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs: 0 } },
     ...more,
   });
@@ -104,9 +105,11 @@ describe('the check of the soak finds', () => {
     ...{ tokensPerSecond: 1, cache: { entries: 0, bytes: 0, hits: 0, misses: 0 } },
     endedRuns: { count: 0, meanMs: 0, maxMs: 0 },
     latencyMs: { queue: NO_TIMES, compute: NO_TIMES, total: NO_TIMES },
+    sizes: { runPairs: NO_SIZES, runTokens: NO_SIZES, pairTokens: NO_SIZES },
     scores: [],
     ...more,
   });
+  const NO_SIZES = { sum: 0, bins: [] };
   const NO_TIMES = { count: 0, p50: 0, p95: 0, p99: 0, max: 0 };
 
   function problems(act: (check: SoakCheck) => void, told?: RerankerStats): string[] {

@@ -5,6 +5,8 @@ import { fixture } from './support/models';
 const QUERY = 'which planet is red';
 const DOCUMENTS = ['Mars looks red.', 'Venus is bright.', 'Mars looks red.'];
 
+const count = (bins: readonly number[]) => bins.reduce((sum, each) => sum + each, 0);
+
 describe('stats()', () => {
   test('counts calls, pairs, tokens and what the cache answered', async () => {
     await using model = await Reranker.load(fixture('bert'));
@@ -21,10 +23,16 @@ describe('stats()', () => {
     expect(stats.queue.maxTokens).toBeGreaterThan(0);
     expect(stats.tokensPerSecond).toBeGreaterThan(0);
     expect(stats.cache.bytes).toBeGreaterThan(0);
+    const { tokens, cachedTokens } = first.usage;
+    expect(stats.sizes.pairTokens.sum).toBe(2 * (tokens + cachedTokens));
+    expect(count(stats.sizes.pairTokens.bins)).toBe(6);
+    expect(stats.sizes.runPairs.sum).toBe(2);
+    expect(stats.sizes.runTokens.sum).toBe(tokens);
+    expect(count(stats.sizes.runPairs.bins)).toBe(count(stats.sizes.runTokens.bins));
     expect(stats.scores).toHaveLength(20);
-    expect(stats.scores.reduce((sum, count) => sum + count, 0)).toBe(2);
-    for (const { count, p50, p95, p99, max } of Object.values(stats.latencyMs)) {
-      expect(count).toBe(2);
+    expect(count(stats.scores)).toBe(2);
+    for (const { count: calls, p50, p95, p99, max } of Object.values(stats.latencyMs)) {
+      expect(calls).toBe(2);
       expect(p50 <= p95 && p95 <= p99 && p99 <= max).toBe(true);
     }
     expect(stats.latencyMs.total.max).toBeGreaterThan(0);

@@ -16,7 +16,7 @@ const reranker: Models['reranker'] = {
     const pairs = documents.length;
     return {
       ...{ results, degraded: false, scored: pairs },
-      usage: { pairs, windows: pairs, cached: 0, tokens: 0 },
+      usage: { pairs, windows: pairs, cached: 0, tokens: 0, cachedTokens: 0 },
       timings: { tokenizeMs: 0, queueMs: 0, computeMs: 0, totalMs: 0 },
     };
   },

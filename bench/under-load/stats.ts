@@ -8,6 +8,20 @@ export function statsSince(before: RerankerStats, after: RerankerStats): Reranke
     requests: difference(before.requests, after.requests),
     scored: difference(before.scored, after.scored),
     cache: { ...after.cache, hits, misses },
+    sizes: {
+      runPairs: fewer(before.sizes.runPairs, after.sizes.runPairs),
+      runTokens: fewer(before.sizes.runTokens, after.sizes.runTokens),
+      pairTokens: fewer(before.sizes.pairTokens, after.sizes.pairTokens),
+    },
+  };
+}
+
+type Sizes = RerankerStats['sizes'][keyof RerankerStats['sizes']];
+
+function fewer(before: Sizes, after: Sizes): Sizes {
+  return {
+    sum: after.sum - before.sum,
+    bins: after.bins.map((count, i) => count - (before.bins[i] as number)),
   };
 }
 

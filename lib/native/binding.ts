@@ -144,7 +144,10 @@ export interface NativeOutcome {
   windows: number;
   cached: number;
   degraded: boolean;
+  /** Computed for this request. */
   tokens: number;
+  /** Of the cached windows. */
+  cachedTokens: number;
   tokenizeMs: number;
   queueMs: number;
   computeMs: number;

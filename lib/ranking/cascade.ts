@@ -186,6 +186,7 @@ export class Cascade implements Ranker {
         windows: sum(({ usage }) => usage.windows),
         cached: sum(({ usage }) => usage.cached),
         tokens: sum(({ usage }) => usage.tokens),
+        cachedTokens: sum(({ usage }) => usage.cachedTokens),
       },
       timings: {
         tokenizeMs: sum(({ timings }) => timings.tokenizeMs),

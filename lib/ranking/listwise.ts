@@ -195,6 +195,7 @@ export class ListwiseReranker implements Ranker {
         windows: scored.size,
         cached: 0,
         tokens: promptTokens + completionTokens,
+        cachedTokens: 0,
         requests,
         promptTokens,
         completionTokens,

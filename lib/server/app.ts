@@ -251,7 +251,8 @@ class ErrorWriter {
     if (failure.kind === 'internal' && !served.disconnected) {
       request.log.error({ err: failure.cause ?? failure, requestId: served.id }, 'a request failed');
     }
-    const dialect = inFlight?.dialect ?? this.#dispatcher.dialectOf(served.path, request.headers);
+    const api = request.routeOptions?.config?.api;
+    const dialect = inFlight?.dialect ?? this.#dispatcher.dialectOf(served.path, request.headers, api);
     if (served.path !== undefined && dialect.endpoints.some(({ path }) => path === served.path)) {
       served.api = dialect.name;
     }

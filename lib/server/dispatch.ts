@@ -20,6 +20,7 @@ const STRENGTH = { certain: 2, possible: 1, no: 0 } as const;
 /** Finds the API that a request is for, and reads the request as that API means it. */
 export class Dispatcher {
   readonly #targets = new Map<string, Target[]>();
+  readonly #dialects: readonly Dialect[];
   readonly #default: Dialect;
   readonly #api: ApiName | undefined;
   readonly #rewrites: readonly RegExp[];
@@ -39,6 +40,7 @@ export class Dispatcher {
       }
     }
     this.#api = api;
+    this.#dialects = dialects;
     this.#default = dialects.find(({ name }) => name === api) ?? (dialects[0] as Dialect);
     this.#rewrites = this.paths()
       .filter((path) => path.includes('/:model'))
@@ -72,10 +74,13 @@ export class Dispatcher {
     return fitting ?? asked[0];
   }
 
-  /** Whose errors a request gets that is for no API in particular. */
-  dialectOf(path: string | undefined, headers: IncomingHttpHeaders): Dialect {
+  /**
+   * Whose errors a request gets that is for no API in particular.
+   * @param api - That the route names, where its path is of no endpoint
+   */
+  dialectOf(path: string | undefined, headers: IncomingHttpHeaders, api?: ApiName): Dialect {
     const target = path === undefined ? undefined : this.choose(path, undefined, headers);
-    return target?.dialect ?? this.#default;
+    return target?.dialect ?? this.#dialects.find(({ name }) => name === api) ?? this.#default;
   }
 }
 

@@ -2,10 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { packageVersion } from '../package-version';
 import { usableProcessors } from '../threads';
 import { RequestFailure } from './failure';
+import type { ServedModel } from './model-pool';
 import type { ServerContext, ServerPlugin } from './plugin';
 
 /** Where nothing limits requests but the queue, TEI's field wants a number. */
 const MANY = 2 ** 31 - 1;
+/** Of a name that is not known. */
+const MAX_SHOWN = 100;
 
 /** `GET` of what is served and how it is: `/health` and `/info` as text-embeddings-inference has them, `/v1/models` as OpenAI. */
 export const information: ServerPlugin = (app: FastifyInstance, context: ServerContext) => {
@@ -23,12 +26,24 @@ export const information: ServerPlugin = (app: FastifyInstance, context: ServerC
     return first.task === 'rerank' ? rerankerInfo(context, version) : embedderInfo(context, version);
   });
 
-  app.get('/v1/models', () => ({
+  const describe = ({ name }: ServedModel) => ({
+    id: name,
+    object: 'model',
+    created: started,
+    owned_by: 'crossrank',
+  });
+  app.get('/v1/models', { config: { api: 'openai' } }, () => ({
     object: 'list',
-    data: pool
-      .list()
-      .map(({ name }) => ({ id: name, object: 'model', created: started, owned_by: 'crossrank' })),
+    data: pool.list().map(describe),
   }));
+
+  // A name may have slashes, and not every client escapes them.
+  app.get<{ Params: { '*': string } }>('/v1/models/*', { config: { api: 'openai' } }, ({ params }) => {
+    const served = pool.list().find(({ name }) => name === params['*']);
+    if (served !== undefined) return describe(served);
+    const asked = JSON.stringify(params['*'].slice(0, MAX_SHOWN));
+    throw new RequestFailure('unknown-model', `no model is called ${asked}`, { field: 'model' });
+  });
 };
 
 async function rerankerInfo(context: ServerContext, version: string): Promise<object> {

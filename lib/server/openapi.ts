@@ -1,6 +1,7 @@
 import type { Dialect, Endpoint, ErrorAnswer, JsonSchema } from './dialect';
 import { type FailureKind, RequestFailure } from './failure';
 import { limitedSchema, type SchemaLimits } from './limits';
+import { INFO, MODEL, MODELS } from './openapi-own';
 
 /** What of a server its OpenAPI document depends on. */
 export interface DocumentedServer extends SchemaLimits {
@@ -54,6 +55,8 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'The server is shutting down.',
   504: 'The deadline of the request has passed.',
 };
+
+const HTML = { 'text/html': { schema: { type: 'string' } } };
 
 const REQUEST_ID = {
   description: 'Id of the request: the one it came with, or a new one.',
@@ -219,28 +222,27 @@ function failureHeaders(status: number): JsonSchema {
   };
 }
 
-/** What the server tells of itself; errors are in the words of the API that goes first. */
+/** What the server tells of itself; errors are in the words of the API that goes first, those of models also in OpenAI's. */
 function ownPaths(server: DocumentedServer): JsonSchema {
   const { dialects, api, metrics, hasPage } = server;
   const first = dialects.find(({ name }) => name === api) ?? (dialects[0] as Dialect);
-  const errors = (isPublic: boolean, ...more: FailureKind[]) =>
-    failures(
-      [first],
-      [
-        ...(isPublic ? [] : (['unauthorized'] as const)),
-        'malformed',
-        'method',
-        'closing',
-        'internal',
-        ...more,
-      ],
-    );
+  const models = [first, dialects.find(({ name }) => name === 'openai') ?? first];
+  const errors = (of: readonly Dialect[], isPublic: boolean, ...more: FailureKind[]) =>
+    failures(of, [
+      ...(isPublic ? [] : (['unauthorized'] as const)),
+      'malformed',
+      'method',
+      'closing',
+      'internal',
+      ...more,
+    ]);
   const get = (
     operationId: string,
     summary: string,
     content: JsonSchema | undefined,
     isPublic: boolean,
     more: FailureKind[] = [],
+    of: readonly Dialect[] = [first],
   ) => ({
     get: {
       operationId,
@@ -248,7 +250,7 @@ function ownPaths(server: DocumentedServer): JsonSchema {
       ...(isPublic ? { security: [] } : {}),
       responses: {
         200: { description: summary, ...(content === undefined ? {} : { content }) },
-        ...errors(isPublic, ...more),
+        ...errors(of, isPublic, ...more),
       },
     },
   });
@@ -258,7 +260,11 @@ function ownPaths(server: DocumentedServer): JsonSchema {
       'unsupported',
       'timeout',
     ]),
-    '/v1/models': get('models', 'The models that are served', json(MODELS), false),
+    '/v1/models': get('models', 'The models that are served', json(MODELS), false, [], models),
+    '/v1/models/{model}': {
+      ...get('model', 'One of the models', json(MODEL), false, ['unknown-model'], models),
+      ...pathParameters('/v1/models/:model'),
+    },
     '/openapi.json': get('openApi', 'This document', json({ type: 'object' }), true),
     ...(hasPage ? { '/': get('page', 'A page that shows what a reranker does', HTML, true) } : {}),
     ...(metrics === undefined
@@ -273,39 +279,3 @@ function ownPaths(server: DocumentedServer): JsonSchema {
         }),
   };
 }
-
-const HTML = { 'text/html': { schema: { type: 'string' } } };
-
-const INFO: JsonSchema = {
-  type: 'object',
-  required: ['model_id', 'model_dtype', 'model_type', 'max_input_length', 'max_client_batch_size', 'version'],
-  properties: {
-    model_id: { type: 'string' },
-    model_dtype: { type: 'string' },
-    model_type: { type: 'object' },
-    max_input_length: { type: 'integer', minimum: 1 },
-    max_client_batch_size: { type: 'integer', minimum: 1 },
-    version: { type: 'string' },
-  },
-};
-
-const MODELS: JsonSchema = {
-  type: 'object',
-  required: ['object', 'data'],
-  properties: {
-    object: { const: 'list' },
-    data: {
-      type: 'array',
-      items: {
-        type: 'object',
-        required: ['id', 'object', 'created', 'owned_by'],
-        properties: {
-          id: { type: 'string' },
-          object: { const: 'model' },
-          created: { type: 'integer' },
-          owned_by: { type: 'string' },
-        },
-      },
-    },
-  },
-};

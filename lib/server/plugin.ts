@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import type { Dialect } from './dialect';
+import type { ApiName, Dialect } from './dialect';
 import type { ModelPool } from './model-pool';
 import type { ServerSettings } from './options';
 import type { Served } from './served';
@@ -32,5 +32,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answers without an API key. */
     public?: boolean;
+    /** Whose errors it has, where its path is of no endpoint. */
+    api?: ApiName;
   }
 }

@@ -2,7 +2,6 @@ import { orAbort, withDeadline } from '../deadline';
 import type { Embedder } from '../embedder';
 import { DEFAULT_MAX_LENGTH } from '../engine';
 import type { Reranker } from '../reranker';
-import type { RankedIndex } from '../response';
 import type { Tokenizer } from '../tokenize';
 import type { Answer, Call, EmbedCall, RankCall, ScoreCall } from './calls';
 import { RequestFailure } from './failure';
@@ -62,16 +61,21 @@ async function rank(call: RankCall, circumstances: Circumstances): Promise<Answe
   }
   const { results, usage, timings, degraded } = await reranker.rerank(call.query, call.documents, {
     returnDocuments: false,
-    ...(call.topK === undefined ? {} : { topK: call.topK }),
+    // What was cut may be any of them.
+    ...(call.topK === undefined || call.tooLong === 'refuse' ? {} : { topK: call.topK }),
     ...(maxLength === undefined ? {} : { maxLength }),
     scores: call.scores,
     timeoutMs: timeLeft(circumstances),
     signal,
   });
-  if (call.tooLong === 'refuse') refuseTruncated(results, maxLength ?? DEFAULT_MAX_LENGTH);
+  if (call.tooLong === 'refuse') {
+    const lost = results.map(({ tokensLost }) => tokensLost);
+    refuseCut(lost, maxLength ?? defaultLength(reranker));
+  }
   Object.assign(served, { tokens: usage.tokens, cached: usage.cached, degraded, timings });
-  served.scores = scoreSummary(results.map((result) => result.score));
-  return { kind: 'rank', model: model.name, id: served.id, results, tokens: usage.tokens };
+  const best = results.slice(0, call.topK);
+  served.scores = scoreSummary(best.map((result) => result.score));
+  return { kind: 'rank', model: model.name, id: served.id, results: best, tokens: allTokens(usage) };
 }
 
 async function score(call: ScoreCall, circumstances: Circumstances): Promise<Answer> {
@@ -80,15 +84,16 @@ async function score(call: ScoreCall, circumstances: Circumstances): Promise<Ans
   served.model = model.name;
   const maxLength = lengthOf(call, reranker);
   if (call.tooLong === 'refuse') await refuseLongPairs(call.pairs, maxLength, reranker);
-  const { scores, usage, timings } = await reranker.score(call.pairs, {
+  const { scores, tokensLost, usage, timings } = await reranker.score(call.pairs, {
     ...(maxLength === undefined ? {} : { maxLength }),
     scores: call.scores,
     timeoutMs: timeLeft(circumstances),
     signal,
   });
+  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? defaultLength(reranker));
   Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
   served.scores = scoreSummary(scores);
-  return { kind: 'score', model: model.name, id: served.id, scores, tokens: usage.tokens };
+  return { kind: 'score', model: model.name, id: served.id, scores, tokens: allTokens(usage) };
 }
 
 async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Answer> {
@@ -104,16 +109,22 @@ async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Ans
   }
   const maxLength = lengthOf(call, embedder);
   if (call.tooLong === 'refuse') await refuseLongTexts(call, maxLength, embedder);
-  const { embeddings, usage, timings } = await embedder.embedWithUsage(call.texts, {
+  const { embeddings, tokensLost, usage, timings } = await embedder.embedWithUsage(call.texts, {
     ...(call.role === undefined ? {} : { kind: call.role }),
     ...(maxLength === undefined ? {} : { maxLength }),
     timeoutMs: timeLeft(circumstances),
     signal,
   });
+  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? embedder.info().defaultMaxLength);
   Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
   const cut = dimensions === dimension ? embeddings : embeddings.map((each) => each.subarray(0, dimensions));
   if (call.normalize || dimensions < dimension) cut.forEach(scaleToUnit);
-  return { kind: 'embed', model: model.name, id: served.id, embeddings: cut, tokens: usage.tokens };
+  return { kind: 'embed', model: model.name, id: served.id, embeddings: cut, tokens: allTokens(usage) };
+}
+
+/** What is billed elsewhere: the same for the same request, whether its scores were there already or not. */
+function allTokens({ tokens, cachedTokens }: { tokens: number; cachedTokens: number }): number {
+  return tokens + cachedTokens;
 }
 
 /** A load may take longer than this request has time; it goes on for the next one. */
@@ -136,7 +147,10 @@ function lengthOf({ maxTokens }: Call, model: Reranker | Embedder): number | und
   return Math.max(specialTokens + 2, Math.min(maxTokens, maxLength));
 }
 
-/** UTF-8 bytes that a UTF-16 unit has at most: no tokenizer makes more tokens of them than that, but of a few ligatures. */
+/**
+ * UTF-8 bytes that a UTF-16 unit has at most: no tokenizer makes more tokens of them than that, but of ligatures, which
+ * normalisation writes out. What is too long for these alone is found by {@link refuseCut}.
+ */
 const BYTES_PER_UNIT = 3;
 
 async function refuseLongPairs(
@@ -144,8 +158,8 @@ async function refuseLongPairs(
   maxLength: number | undefined,
   reranker: Reranker,
 ): Promise<void> {
-  const { specialTokens, maxLength: most } = reranker.info();
-  const limit = maxLength ?? Math.min(DEFAULT_MAX_LENGTH, most);
+  const { specialTokens } = reranker.info();
+  const limit = maxLength ?? defaultLength(reranker);
   const room = limit - specialTokens;
   const long = pairs.filter(([query, document]) => (query.length + document.length) * BYTES_PER_UNIT > room);
   if (long.length === 0) return;
@@ -180,9 +194,13 @@ async function tokenCounts(tokenizer: Tokenizer, texts: readonly string[]): Prom
   return new Map(distinct.map((text, i) => [text, tokens[i]?.ids.length ?? 0]));
 }
 
-function refuseTruncated(results: readonly RankedIndex[], limit: number): void {
-  const cut = results.find((result) => result.truncated);
-  if (cut !== undefined) throw tooLong(limit + cut.tokensLost, limit);
+function defaultLength(reranker: Reranker): number {
+  return Math.min(DEFAULT_MAX_LENGTH, reranker.info().maxLength);
+}
+
+/** @param tokensLost - Of each pair or text */
+function refuseCut(tokensLost: Iterable<number>, limit: number): void {
+  for (const lost of tokensLost) if (lost > 0) throw tooLong(limit + lost, limit);
 }
 
 function tooLong(tokens: number, limit: number): RequestFailure {

@@ -14,6 +14,12 @@ export interface RerankerStats extends EngineStats {
  */
 export type EmbedderStats = Omit<RerankerStats, 'scores'>;
 
+/** How often a number was how large: `bins[i]` counts those up to 2^i that no bin before it counts, the last one the rest. */
+export interface SizeCounts {
+  sum: number;
+  bins: number[];
+}
+
 /** As the addon counts. A window or chunk of a document counts as a pair. */
 export interface EngineStats {
   /** Admitted and not answered yet. `maxTokens` is where calls are refused. */
@@ -33,6 +39,11 @@ export interface EngineStats {
    * because another call ended their run.
    */
   scored: { pairs: number; tokens: number; shared: number; restarted: number };
+  /**
+   * Of runs of the model: their pairs, and their tokens; of pairs, answered from the cache or not: their tokens, special
+   * tokens included.
+   */
+  sizes: { runPairs: SizeCounts; runTokens: SizeCounts; pairTokens: SizeCounts };
   /** Of all threads together, a moving average; an estimate before the first run. */
   tokensPerSecond: number;
   /** `hits` and `misses` count pairs. */

@@ -40,6 +40,7 @@ Napi::Value OutcomeToJs(Napi::Env env, const Outcome& outcome, bool ranked, bool
   out["cached"] = Napi::Number::New(env, static_cast<double>(outcome.cached));
   out["degraded"] = Napi::Boolean::New(env, outcome.degraded);
   out["tokens"] = Napi::Number::New(env, static_cast<double>(outcome.tokens));
+  out["cachedTokens"] = Napi::Number::New(env, static_cast<double>(outcome.cached_tokens));
   out["tokenizeMs"] = Napi::Number::New(env, outcome.tokenize_ms);
   out["queueMs"] = Napi::Number::New(env, outcome.queue_ms);
   out["computeMs"] = Napi::Number::New(env, outcome.compute_ms);

@@ -1,5 +1,6 @@
 #include "addon/stats_value.h"
 
+#include <array>
 #include <initializer_list>
 #include <utility>
 
@@ -15,6 +16,20 @@ Napi::Object Fields(Napi::Env env, std::initializer_list<Field> fields) {
 }
 
 double Number(uint64_t value) { return static_cast<double>(value); }
+
+template <size_t kBins>
+Napi::Array Numbers(Napi::Env env, const std::array<uint64_t, kBins>& values) {
+  Napi::Array out = Napi::Array::New(env, kBins);
+  for (uint32_t i = 0; i < kBins; i++) out.Set(i, Napi::Number::New(env, Number(values[i])));
+  return out;
+}
+
+template <size_t kPowers>
+Napi::Object SizesToJs(Napi::Env env, const SizeCounts<kPowers>& counts) {
+  Napi::Object out = Fields(env, {{"sum", Number(counts.sum)}});
+  out["bins"] = Numbers(env, counts.bins);
+  return out;
+}
 
 }  // namespace
 
@@ -43,10 +58,12 @@ Napi::Object StatsToJs(Napi::Env env, const EngineStats& stats) {
   const double mean = stats.ended_runs == 0 ? 0 : stats.ended_runs_ms / Number(stats.ended_runs);
   out["endedRuns"] = Fields(
       env, {{"count", Number(stats.ended_runs)}, {"meanMs", mean}, {"maxMs", stats.ended_runs_most_ms}});
-  Napi::Array scores = Napi::Array::New(env, stats.sigmoid_scores.size());
-  for (uint32_t i = 0; i < scores.Length(); i++)
-    scores.Set(i, Napi::Number::New(env, Number(stats.sigmoid_scores[i])));
-  out["scores"] = scores;
+  Napi::Object sizes = Napi::Object::New(env);
+  sizes["runPairs"] = SizesToJs(env, stats.run_pairs);
+  sizes["runTokens"] = SizesToJs(env, stats.run_tokens);
+  sizes["pairTokens"] = SizesToJs(env, stats.pair_tokens);
+  out["sizes"] = sizes;
+  out["scores"] = Numbers(env, stats.sigmoid_scores);
   return out;
 }
 

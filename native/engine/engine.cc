@@ -91,6 +91,7 @@ Outcome OutcomeOf(Request& request, bool degraded) {
   outcome.windows = request.windows_scored;
   outcome.cached = request.cached;
   outcome.tokens = request.computed_tokens;
+  outcome.cached_tokens = request.cached_tokens;
   outcome.degraded = degraded;
   outcome.tokenize_ms = Milliseconds(request.tokenizing, request.tokenized);
   outcome.queue_ms = Milliseconds(request.submitted, request.tokenizing) +

@@ -135,6 +135,7 @@ class Engine {
   void DeliverPair(const ChunkItem& item, Span<const float> logits, std::vector<Ended>& ended);
   void FailPair(const ChunkItem& item, const Error& error, std::vector<Ended>& ended);
   void FailRequest(Request& request, const Error& error, std::vector<Ended>& ended);
+  void NoteChunk(const std::vector<ChunkItem>& chunk);
   void NoteScore(float logit);
 
   // With the mutex held: takes an active request out of everything; it then belongs to the caller, who

@@ -14,6 +14,7 @@ void Engine::Score(Lane& lane, std::unique_lock<std::mutex>& lock) {
     refused = CurrentError();
   }
   const Clock::time_point started = Clock::now();
+  if (!refused) NoteChunk(lane.chunk);
   for (const ChunkItem& item : lane.chunk) {
     for (Job* job = item.work->jobs; job != nullptr; job = job->next) {
       if (job->request->computing == Clock::time_point()) job->request->computing = started;
@@ -124,7 +125,7 @@ void Engine::DeliverPair(const ChunkItem& item, Span<const float> logits, std::v
   if (item.request->options.share) {
     try {
       const uint32_t document = item.request->pieces[item.piece].document;
-      cache_.Insert(item.work->key, {logits, item.request->tokens_lost[document]}, Clock::now());
+      cache_.Insert(item.work->key, {logits, item.tokens, item.request->tokens_lost[document]}, Clock::now());
     } catch (const std::bad_alloc&) {
       // Then it is not cached.
     }
@@ -138,6 +139,7 @@ void Engine::DeliverPair(const ChunkItem& item, Span<const float> logits, std::v
       request.computed_tokens += job->tokens;
     } else {
       request.cached++;
+      request.cached_tokens += job->tokens;
       stats_.shared_pairs++;
     }
     try {
@@ -165,6 +167,13 @@ void Engine::FailRequest(Request& request, const Error& error, std::vector<Ended
   ended.push_back({request.shared_from_this(), error});
   Withdraw(request);
   stats_.failed++;
+}
+
+void Engine::NoteChunk(const std::vector<ChunkItem>& chunk) {
+  size_t tokens = 0;
+  for (const ChunkItem& item : chunk) tokens += item.tokens;
+  stats_.run_pairs.Add(chunk.size());
+  stats_.run_tokens.Add(tokens);
 }
 
 void Engine::NoteScore(float logit) {

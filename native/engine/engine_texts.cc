@@ -58,7 +58,9 @@ bool Engine::AnswerFromCache(Request& request, size_t document, Clock::time_poin
   request.pairs_left--;
   request.windows_scored++;
   request.cached++;
+  request.cached_tokens += found->tokens;
   stats_.cache_hits++;
+  stats_.pair_tokens.Add(found->tokens);
   return true;
 }
 
@@ -149,14 +151,15 @@ void Engine::Plan(const std::shared_ptr<Request>& request) {
     queue.Fill(JobsOf(*request, plan, model_->layout()), request->options.on_timeout != OnTimeout::kError);
     for (std::string& document : request->documents)
       std::string().swap(document);  // its tokens are what is needed
-    size_t tokens = 0;
-    for (const Piece& piece : plan.pieces) tokens += piece.tokens(model_->layout().special_tokens());
+    decltype(stats_.pair_tokens) sizes;
+    for (const Piece& piece : plan.pieces) sizes.Add(piece.tokens(model_->layout().special_tokens()));
     request->pieces = std::move(plan.pieces);
 
     std::unique_lock<std::mutex> lock(mutex_);
     if (request->ended) return;
     admission_.NoteTexts(bytes, text_tokens);
-    admission_.Recount(*request, tokens);
+    admission_.Recount(*request, sizes.sum);
+    stats_.pair_tokens.Add(sizes);
     for (size_t i = 0; i < request->missing.size(); i++) {
       request->progress[request->missing[i]] = plan.progress[i];
       request->tokens_lost[request->missing[i]] = plan.tokens_lost[i];
@@ -198,6 +201,7 @@ void Engine::Enqueue(Job& job, Clock::time_point now) {
     stats_.cache_hits++;
     if (looked_up) stats_.cache_misses--;
     request.cached++;
+    request.cached_tokens += job.tokens;
     goes_on = Take(job, found->logits);
   }
 }

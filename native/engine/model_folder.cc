@@ -75,8 +75,8 @@ int LossOf(const std::string& name) {
   return has("fp16") || has("bf16") || has("float16") ? 1 : 0;
 }
 
-// Of graphs of other names than model.onnx: the least lossy, then the one with the shortest name, then the first.
-// lib/hub/select-files.ts downloads by the same rule.
+// Of graphs of other names than model.onnx: the least lossy, then the one with the shortest name, then the
+// first. lib/hub/select-files.ts downloads by the same rule.
 std::string BestExported(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code error;

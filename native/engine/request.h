@@ -67,11 +67,12 @@ struct Outcome {
   std::vector<float> scores;           // else: [pairs, labels],
   std::vector<uint32_t> tokens_lost;   // and of each pair what was cut
   size_t pairs = 0;
-  size_t scored = 0;      // of them; all, or the answer is degraded
-  size_t windows = 0;     // scored: as many as pairs, but where documents were cut into several
-  size_t cached = 0;      // of the windows: by the cache, or by the same pair of this or another request
-  size_t tokens = 0;      // that the model computed for this request, special tokens included
-  bool degraded = false;  // time was over
+  size_t scored = 0;         // of them; all, or the answer is degraded
+  size_t windows = 0;        // scored: as many as pairs, but where documents were cut into several
+  size_t cached = 0;         // of the windows: by the cache, or by the same pair of this or another request
+  size_t tokens = 0;         // that the model computed for this request, special tokens included
+  size_t cached_tokens = 0;  // of the cached windows, which it did not compute
+  bool degraded = false;     // time was over
   double tokenize_ms = 0, queue_ms = 0, compute_ms = 0;
 };
 
@@ -112,7 +113,7 @@ struct Request : std::enable_shared_from_this<Request> {
   std::vector<uint32_t> tokens_lost;  // [documents]
   size_t pairs_left = 0;
   size_t windows_scored = 0;
-  size_t cached = 0, computed_tokens = 0;
+  size_t cached = 0, computed_tokens = 0, cached_tokens = 0;
   size_t queued_tokens = 0;  // that admission counts for it
   uint64_t number = 0;       // of admission
   PairQueue queue;

@@ -42,7 +42,8 @@ std::optional<ScoreCache::Scored> ScoreCache::Find(const PairKey& key, Clock::ti
   }
   Unlink(index);
   LinkNewest(index);
-  return Scored{{logits_.data() + index * labels_, labels_}, entries_[index].tokens_lost};
+  return Scored{
+      {logits_.data() + index * labels_, labels_}, entries_[index].tokens, entries_[index].tokens_lost};
 }
 
 void ScoreCache::Insert(const PairKey& key, const Scored& scored, Clock::time_point now) {
@@ -60,6 +61,7 @@ void ScoreCache::Insert(const PairKey& key, const Scored& scored, Clock::time_po
   }
   LinkNewest(index);
   entries_[index].expires = now + limits_.time_to_live;
+  entries_[index].tokens = scored.tokens;
   entries_[index].tokens_lost = scored.tokens_lost;
   std::copy(scored.logits.begin(), scored.logits.end(),
             logits_.begin() + static_cast<ptrdiff_t>(index * labels_));

@@ -28,6 +28,7 @@ class ScoreCache {
 
   struct Scored {
     Span<const float> logits;  // [labels], all finite
+    uint32_t tokens;           // that the model ran for the pair
     uint32_t tokens_lost;
   };
 
@@ -45,7 +46,7 @@ class ScoreCache {
   struct Entry {
     PairKey key;
     Clock::time_point expires;
-    uint32_t tokens_lost;
+    uint32_t tokens, tokens_lost;
     Index newer, older;    // by last use
     Index next_of_bucket;  // or the next free entry
   };

@@ -7,6 +7,24 @@
 
 namespace crossrank {
 
+// Numbers by powers of two: bin i counts those up to 2^i that no bin before it counts, the last one the rest.
+template <size_t kPowers>
+struct SizeCounts {
+  std::array<uint64_t, kPowers + 1> bins{};
+  uint64_t sum = 0;
+
+  void Add(size_t value) {
+    size_t bin = 0;
+    while (bin < kPowers && value > (size_t{1} << bin)) bin++;
+    bins[bin]++;
+    sum += value;
+  }
+  void Add(const SizeCounts& other) {
+    for (size_t bin = 0; bin < bins.size(); bin++) bins[bin] += other.bins[bin];
+    sum += other.sum;
+  }
+};
+
 struct EngineStats {
   // Now
   size_t queued_requests = 0;  // admitted and not ended
@@ -27,6 +45,12 @@ struct EngineStats {
   uint64_t cache_misses = 0;             // pairs looked for and not found
   uint64_t shared_pairs = 0;             // answered by a run for the same pair of this or another request
   uint64_t restarted_pairs = 0;
+
+  // Of runs, restarted ones each time; and of pairs, answered from the cache or not. The borders are those of
+  // text-embeddings-inference.
+  SizeCounts<13> run_pairs;
+  SizeCounts<21> run_tokens;
+  SizeCounts<20> pair_tokens;
 
   // From a cancellation that ended a run to the lane being free.
   uint64_t ended_runs = 0;

@@ -1,5 +1,6 @@
 // Many threads submit at once, requests fail, and the engine stops in the middle: every request is answered
 // exactly once, with the scores that it has alone.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -164,6 +165,44 @@ void TestStopInTheMiddle(const std::shared_ptr<Model>& model) {
   }
 }
 
+// Tokens of a request are the same whoever computes them, and sizes count every run and every pair.
+void TestTokensOfCachedPairs(const std::shared_ptr<Model>& model) {
+  Engine engine(model, {2, 0, kNoLimit, {size_t{1} << 20, std::chrono::hours(1)}});
+  const auto repeated = [] {
+    auto request = MakeRequest(5, 9);
+    request->documents.push_back(request->documents[0]);
+    return request;
+  };
+  size_t pairs = 0, tokens = 0;
+  for (const bool windowed : {false, true}) {
+    Checks::Get().context = windowed ? "tokens of cached windows" : "tokens of cached pairs";
+    const auto make = [&] { return windowed ? MakeWindowed(5) : repeated(); };
+    const Outcome first = Run(engine, make()), second = Run(engine, make());
+    CHECK(first.tokens > 0 && second.tokens == 0 && second.cached == second.windows);
+    CHECK(second.cached_tokens == first.tokens + first.cached_tokens);
+    CHECK(windowed || first.cached_tokens > 0);
+    pairs += first.windows + second.windows;
+    tokens += first.tokens + first.cached_tokens + second.cached_tokens;
+  }
+  Checks::Get().context = "sizes";
+  const EngineStats stats = engine.Stats();
+  uint64_t runs = 0, runs_by_tokens = 0, counted = 0;
+  for (const uint64_t count : stats.run_pairs.bins) runs += count;
+  for (const uint64_t count : stats.run_tokens.bins) runs_by_tokens += count;
+  for (const uint64_t count : stats.pair_tokens.bins) counted += count;
+  CHECK(runs > 0 && runs == runs_by_tokens);
+  CHECK(stats.run_pairs.sum == stats.scored_pairs && stats.run_tokens.sum == stats.tokens);
+  CHECK(counted == pairs && stats.pair_tokens.sum == tokens);
+}
+
+void TestSizeCounts() {
+  Checks::Get().context = "a size is in the bin of the power of two that it does not exceed";
+  SizeCounts<3> counts;
+  for (const size_t value : {0, 1, 2, 3, 4, 5, 8, 9, 1000}) counts.Add(value);
+  CHECK((counts.bins == std::array<uint64_t, 4>{2, 1, 2, 4}));
+  CHECK(counts.sum == 1032);
+}
+
 }  // namespace
 }  // namespace crossrank::testing
 
@@ -175,6 +214,8 @@ int main() {
     TestFailureStaysAlone(model);
     TestStopInTheMiddle(model);
     TestWindows(model);
+    TestTokensOfCachedPairs(model);
+    TestSizeCounts();
     const auto roberta = LoadFixture("roberta");
     TestConcurrentRequests(roberta);
   } catch (const std::exception& error) {

@@ -49,14 +49,15 @@ void TestAgainstPlainCache() {
       CHECK(found.has_value() == expected);
       if (found && expected) {
         CHECK(found->logits.size() == labels && found->logits[2] == place->logit);
-        CHECK(found->tokens_lost == number % 7);
+        CHECK(found->tokens == number % 11 && found->tokens_lost == number % 7);
         plain.entries.splice(plain.entries.begin(), plain.entries, place);
       } else if (place != plain.entries.end()) {
         plain.entries.erase(place);
       }
     } else {
       const float logits[] = {1, 2, static_cast<float>(random() % 1000)};
-      cache.Insert(Key(number), {{logits, labels}, static_cast<uint32_t>(number % 7)}, now);
+      const auto tokens = static_cast<uint32_t>(number % 11), lost = static_cast<uint32_t>(number % 7);
+      cache.Insert(Key(number), {{logits, labels}, tokens, lost}, now);
       if (place != plain.entries.end()) plain.entries.erase(place);
       plain.entries.push_front({number, logits[2], now + milliseconds(500)});
       capacity = std::max(capacity, cache.entries());
@@ -74,7 +75,7 @@ void TestBytes() {
       Checks::Get().context = "at most " + std::to_string(bytes) + " bytes";
       ScoreCache cache({bytes, kHour}, labels);
       const std::vector<float> logits(labels, 0.5f);
-      for (uint64_t i = 0; i < 60000; i++) cache.Insert(Key(i), {logits, 0}, Time());
+      for (uint64_t i = 0; i < 60000; i++) cache.Insert(Key(i), {logits, 0, 0}, Time());
       CHECK(cache.bytes() <= bytes);
       // It takes what it may: an entry is some 60 bytes with its share of the rest.
       CHECK(cache.entries() >= std::min<size_t>(60000, bytes / (60 + 4 * labels)));
@@ -87,7 +88,7 @@ void TestOffKeepsNothing() {
   Checks::Get().context = "a cache of no bytes keeps nothing";
   ScoreCache cache({}, 1);
   const float logit = 1;
-  cache.Insert(Key(1), {{&logit, 1}, 0}, Time());
+  cache.Insert(Key(1), {{&logit, 1}, 0, 0}, Time());
   CHECK(!cache.Find(Key(1), Time()) && cache.entries() == 0 && cache.bytes() == 0);
 }
 

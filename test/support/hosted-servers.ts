@@ -41,8 +41,6 @@ export async function startHostedServers(): Promise<HostedServers> {
   const options: ServerOptions = {
     models: [NAME],
     embedders: [EMBEDDER_NAME],
-    // A score that is there already takes no tokens, and these are looked at.
-    engine: { cache: false },
     apiKeys: [KEY],
     maxDocuments: MAX_DOCUMENTS,
   };

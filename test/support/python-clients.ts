@@ -42,3 +42,16 @@ export async function runPython(folder: string, script: string, input: unknown):
   if (status !== 0) throw new Error(`${script} ended with ${status ?? signal}:\n${output}${errors}`);
   return JSON.parse(output.trim().split('\n').at(-1) ?? '');
 }
+
+/** Tests of clients, where they could be installed; else the reason is told. */
+export function describeWith(
+  installed: ReturnType<typeof pythonClients>,
+  name: string,
+  tests: (folder: string) => void,
+): void {
+  if ('folder' in installed) describe(name, () => tests(installed.folder));
+  else {
+    console.warn(`${name} is not tested: ${installed.reason}`);
+    test.skip(name, () => {});
+  }
+}

@@ -64,6 +64,9 @@ const RESPONSE: JsonSchema = {
   },
 };
 
+/** How the SDKs introduce themselves, such as `OpenAI/JS 6.49.0` and `AsyncOpenAI/Python 3.57.0`. */
+const CLIENT = /^(Async)?(Azure)?OpenAI\//;
+
 /** The clients retry 408, 409, 429 and everything from 500 on. */
 const STATUS = { ...STATUSES, unsupported: 400 };
 
@@ -94,7 +97,8 @@ export const openai: Dialect = {
       requestSchema: REQUEST,
       responseSchema: RESPONSE,
       example: { input: ['Mars is often called the Red Planet.', 'Bread is made of flour and water.'] },
-      claim: () => 'possible',
+      // Jina and Voyage have the path, too; bodies with fields of theirs are theirs, whoever sends them.
+      claim: (_, headers) => (CLIENT.test(headers['user-agent'] ?? '') ? 'certain' : 'possible'),
       claimSchema: embeddingsClaimSchema('openai'),
       read: readEmbeddings,
     },

@@ -51,7 +51,7 @@
  * @property {ServedModel & { activation: 'sigmoid' | 'identity' }} model
  * @property {{ kind: 'given' | 'keywords' | 'embedder', model?: string, order: number[], scores: number[] | null }} firstStage
  * @property {Result[]} results
- * @property {{ pairs: number, windows: number, cached: number, tokens: number }} usage
+ * @property {{ pairs: number, windows: number, cached: number, tokens: number, cachedTokens: number }} usage
  * @property {{ firstStageMs: number, tokenizeMs: number, queueMs: number, computeMs: number, totalMs: number }} timings
  */
 
