@@ -2,13 +2,12 @@ import { CrossrankError } from '../../errors';
 import { parseObject, show } from '../../files/json-lines';
 import { invalidLine } from '../../files/lines';
 import type { Reranker } from '../../reranker';
-import type { RankedIndex } from '../../response';
 import { inOrder } from '../in-order';
 import { type InputLine, inputLines } from '../input/input-lines';
 import { openSource } from '../input/source';
 import { recordOf, type TextRecord } from '../input/texts';
 import type { Output } from '../output';
-import { type RerankTask, resultRecord } from './records';
+import { type Placed, type RerankTask, resultRecord } from './records';
 
 export interface BatchTask extends RerankTask {
   /** A file, or `-`. */
@@ -117,7 +116,7 @@ export function readBatchQuery({ text }: InputLine, task: RerankTask): BatchQuer
 export function batchAnswer(
   line: number,
   id: unknown,
-  results: readonly RankedIndex[],
+  results: readonly Placed[],
   records: readonly TextRecord[],
   { documents }: RerankTask,
 ): Answer {
