@@ -19,6 +19,9 @@
  * that installs one that does.
  * - `ERR_ENDPOINT`: a model behind HTTP cannot be reached or refused a call; the message has the status and what to check.
  * - `ERR_DOWNLOAD`: a model cannot be fetched from the hub, or what came is not what was announced; the message has what to check.
+ * - `ERR_REDIS`: Redis, which bulk jobs go through, cannot be reached or refused the login; the message has what to do.
+ * - `ERR_QUEUE_MISMATCH`: a queue of bulk jobs is for another model, or for another version of this package.
+ * - `ERR_OUTPUT`: results cannot be written, or what is there is of other work; what was done is kept.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.
  * - `ERR_NATIVE_LOAD`: the native addon does not load on this machine.
  */
@@ -40,6 +43,9 @@ export type ErrorCode =
   | 'ERR_PACKAGE_VERSION'
   | 'ERR_ENDPOINT'
   | 'ERR_DOWNLOAD'
+  | 'ERR_REDIS'
+  | 'ERR_QUEUE_MISMATCH'
+  | 'ERR_OUTPUT'
   | 'ERR_RUNTIME'
   | 'ERR_NATIVE_LOAD';
 

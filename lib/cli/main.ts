@@ -55,6 +55,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'answers the rerank and embedding APIs that clients call already, over HTTP',
     load: () => import('./serve.js'),
   },
+  worker: {
+    summary: 'answers the chunks of bulk jobs that come through Redis',
+    load: () => import('./worker.js'),
+  },
+  submit: {
+    summary: 'reranks or embeds millions of items on such workers',
+    load: () => import('./submit.js'),
+  },
   mcp: {
     summary: 'serves search, rerank and index to MCP clients, over stdio or HTTP',
     load: () => import('./mcp.js'),

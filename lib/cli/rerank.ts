@@ -2,20 +2,14 @@ import { access, constants } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { RerankOptions } from '../options';
 import { Reranker } from '../reranker';
-import {
-  type OptionValues,
-  readChoice,
-  readInteger,
-  readNumber,
-  readValues,
-  UsageError,
-} from './command-line';
+import { type OptionValues, readChoice, readInteger, readValues, UsageError } from './command-line';
 import { TEXT_FORMATS } from './input/texts';
 import { MODEL_OPTIONS, readLoadOptions, UNBOUNDED_QUEUE } from './model-options';
 import { whileRead } from './output';
 import { Progress } from './progress';
 import { rerankBatch } from './rerank/batch';
 import { rerankOneQuery } from './rerank/one-query';
+import { COUNT_LIMIT, DEFAULT_RUN_DEPTH, RERANK_OPTIONS, readRerankOptions } from './rerank/options';
 import type { RerankTask } from './rerank/records';
 import { describeRun, exitCodeOf, rerankRun, type TrecRunTask } from './rerank/trec-run';
 
@@ -36,11 +30,7 @@ const OPTIONS = {
   tag: { type: 'string' },
   unknown: { type: 'string' },
   restart: { type: 'boolean' },
-  'top-k': { type: 'string' },
-  'min-score': { type: 'string' },
-  'max-length': { type: 'string' },
-  'long-documents': { type: 'string' },
-  scores: { type: 'string' },
+  ...RERANK_OPTIONS,
   json: { type: 'boolean' },
   ...MODEL_OPTIONS,
 } as const;
@@ -54,9 +44,6 @@ const WAYS = {
   run: ['run', 'queries', 'corpus', 'output', 'initial-k', 'tag', 'unknown', 'restart', 'json'],
 } as const;
 type Way = keyof typeof WAYS;
-
-const COUNT_LIMIT = 1_000_000;
-const DEFAULT_RUN_DEPTH = 1000;
 
 export const help = `crossrank rerank             puts documents into order by how well they answer a query
 
@@ -100,7 +87,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const values = readValues(args, OPTIONS);
   const way = wayOf(values);
   const { model } = values;
-  const options = rerankOptions(values);
+  const options = readRerankOptions(values);
   const load = readLoadOptions(values);
   const common: RerankTask = {
     options,
@@ -149,25 +136,6 @@ function needed(values: Values, name: keyof Values, what: string): string {
   const value = values[name];
   if (typeof value !== 'string') throw new UsageError(`--${name} is needed: ${what}`);
   return value;
-}
-
-function rerankOptions(values: Values): RerankOptions {
-  const longDocuments = readChoice('long-documents', values['long-documents'], [
-    'truncate',
-    'window',
-    'chunk',
-  ] as const);
-  const scores = readChoice('scores', values.scores, ['model', 'raw', 'sigmoid'] as const);
-  const topK = values['top-k'];
-  const minScore = values['min-score'];
-  const maxLength = values['max-length'];
-  return {
-    ...(topK === undefined ? {} : { topK: readInteger('top-k', topK, COUNT_LIMIT) }),
-    ...(minScore === undefined ? {} : { minScore: readNumber('min-score', minScore) }),
-    ...(maxLength === undefined ? {} : { maxLength: readInteger('max-length', maxLength, COUNT_LIMIT) }),
-    ...(longDocuments === undefined ? {} : { longDocuments }),
-    ...(scores === undefined ? {} : { scores }),
-  };
 }
 
 async function readRunTask(values: Values, options: RerankOptions): Promise<TrecRunTask> {

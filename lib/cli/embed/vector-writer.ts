@@ -21,7 +21,7 @@ export function vectorFormatOf(path: string | undefined): VectorFormat {
 }
 
 /** The magic string, the version and the length of the rest, a multiple of 64 in all; room for any number of rows. */
-const NPY_HEADER_BYTES = 128;
+export const NPY_HEADER_BYTES = 128;
 
 /** Takes vectors one batch after the other. */
 export interface VectorWriter {
@@ -43,7 +43,7 @@ export async function openVectorWriter(
 ): Promise<VectorWriter> {
   if (path !== undefined) return VectorFile.open(path, format, dimension);
   return {
-    write: (batch) => output.write(encode(batch, format)),
+    write: (batch) => output.write(encodeVectors(batch, format)),
     finish: async () => undefined,
     abandon: async () => undefined,
   };
@@ -75,7 +75,7 @@ class VectorFile implements VectorWriter {
   }
 
   async write(batch: readonly EmbeddedText[]): Promise<void> {
-    await this.#handle.writeFile(encode(batch, this.#format));
+    await this.#handle.writeFile(encodeVectors(batch, this.#format));
     this.#rows += batch.length;
   }
 
@@ -101,7 +101,7 @@ function partialOf(path: string): string {
   return `${path}.partial`;
 }
 
-function encode(batch: readonly EmbeddedText[], format: VectorFormat): string | Buffer {
+export function encodeVectors(batch: readonly EmbeddedText[], format: VectorFormat): string | Buffer {
   if (format === 'jsonl') return batch.map(jsonLine).join('');
   return Buffer.concat(
     batch.map(({ vector }) => Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength)),
@@ -114,7 +114,7 @@ function jsonLine({ id, vector }: EmbeddedText): string {
   return `${JSON.stringify(id === undefined ? { embedding } : { id, embedding })}\n`;
 }
 
-function npyHeader(rows: number, dimension: number): Buffer {
+export function npyHeader(rows: number, dimension: number): Buffer {
   const facts = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${dimension}), }`;
   const header = Buffer.alloc(NPY_HEADER_BYTES, ' ');
   header.write('\x93NUMPY\x01\x00', 0, 'latin1');

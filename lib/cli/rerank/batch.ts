@@ -1,13 +1,13 @@
-import { isUtf8 } from 'node:buffer';
 import { CrossrankError } from '../../errors';
 import { parseObject, show } from '../../files/json-lines';
-import { blocksOf, invalidLine, linesOfBlock } from '../../files/lines';
+import { invalidLine } from '../../files/lines';
 import type { Reranker } from '../../reranker';
 import { inOrder } from '../in-order';
+import { type InputLine, inputLines } from '../input/input-lines';
 import { openSource } from '../input/source';
 import { recordOf, type TextRecord } from '../input/texts';
 import type { Output } from '../output';
-import { type RerankTask, resultRecord } from './records';
+import { type Placed, type RerankTask, resultRecord } from './records';
 
 export interface BatchTask extends RerankTask {
   /** A file, or `-`. */
@@ -18,17 +18,12 @@ export interface BatchTask extends RerankTask {
 
 /** Calls that are under way at a time, so that reading and writing do not keep the engine waiting. */
 const AT_ONCE = 4;
-const BYTE_ORDER_MARK = '\ufeff';
 const EXPECTED = 'a JSON object with query and documents';
 
-/** A line of the input; without its text where that is no UTF-8. */
-interface InputLine {
-  number: number;
-  text: string | undefined;
-}
-
 /** A line of the input that is wrong. */
-class LineError extends Error {
+export class LineError extends Error {
+  /** Of a line that tells it. */
+  id: unknown;
   readonly expected: string;
   readonly found: string;
 
@@ -53,7 +48,7 @@ export async function rerankBatch(
   await using reranker = await load();
   let failed = 0;
   let lines = 0;
-  for await (const answer of inOrder(inputLines(task.path, signal), AT_ONCE, (line) =>
+  for await (const answer of inOrder(inputLines(openSource(task.path, signal)), AT_ONCE, (line) =>
     answerOf(reranker, line, task, signal),
   )) {
     lines++;
@@ -65,58 +60,77 @@ export async function rerankBatch(
   return 1;
 }
 
-async function* inputLines(path: string, signal: AbortSignal): AsyncGenerator<InputLine> {
-  const { name, chunks } = openSource(path, signal);
-  for await (const block of blocksOf(chunks, name)) {
-    for (const { number, bytes } of linesOfBlock(block)) {
-      const text = isUtf8(bytes) ? bytes.toString('utf8') : undefined;
-      const line = number === 1 && text?.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text;
-      if (line?.trim() !== '') yield { number, text: line };
-    }
-  }
-}
-
 type Answer = Record<string, unknown>;
 
 async function answerOf(
   reranker: Reranker,
-  { number, text }: InputLine,
+  line: InputLine,
   task: BatchTask,
   signal: AbortSignal,
 ): Promise<Answer> {
-  let id: unknown;
-  const asked = () => ({ line: number, ...(id === undefined ? {} : { id }) });
   try {
-    if (text === undefined) throw new LineError('UTF-8', 'other bytes');
-    const object = parseObject(text);
-    if (object === undefined) throw new LineError(EXPECTED, text);
-    id = object.id;
-    const { query, documents } = object;
-    if (typeof query !== 'string') throw new LineError('a string for query', show(query));
-    if (!Array.isArray(documents)) throw new LineError('an array for documents', show(documents));
-    const records = documents.map((document, i) => documentRecord(document, i, task));
+    const { id, query, records } = readBatchQuery(line, task);
     const texts = records.map((record) => record.text);
     const { results } = await reranker.rerank(query, texts, {
       ...task.options,
       returnDocuments: false,
       signal,
     });
-    return {
-      ...asked(),
-      results: results.map((each) => resultRecord(each, records[each.index] as TextRecord, task.documents)),
-    };
+    return batchAnswer(line.number, id, results, records, task);
   } catch (error) {
     if (!(error instanceof LineError)) throw error;
+    const { number } = line;
     if (task.strict) {
       const name = task.path === '-' ? 'standard input' : task.path;
       throw invalidLine(name, number, error.expected, error.found);
     }
     const { code, message } = new CrossrankError('ERR_DATASET_INVALID', `line ${number}: ${error.message}`);
-    return { ...asked(), error: { code, message } };
+    return { ...asked(number, error.id), error: { code, message } };
   }
 }
 
-function documentRecord(document: unknown, index: number, { text, id }: BatchTask): TextRecord {
+/** A query of the input with its documents. */
+export interface BatchQuery {
+  id: unknown;
+  query: string;
+  records: TextRecord[];
+}
+
+/** @throws LineError */
+export function readBatchQuery({ text }: InputLine, task: RerankTask): BatchQuery {
+  if (text === undefined) throw new LineError('UTF-8', 'other bytes');
+  const object = parseObject(text);
+  if (object === undefined) throw new LineError(EXPECTED, text);
+  const { id, query, documents } = object;
+  try {
+    if (typeof query !== 'string') throw new LineError('a string for query', show(query));
+    if (!Array.isArray(documents)) throw new LineError('an array for documents', show(documents));
+    return { id, query, records: documents.map((document, i) => documentRecord(document, i, task)) };
+  } catch (error) {
+    if (error instanceof LineError) error.id = id;
+    throw error;
+  }
+}
+
+/** The answer to a line. */
+export function batchAnswer(
+  line: number,
+  id: unknown,
+  results: readonly Placed[],
+  records: readonly TextRecord[],
+  { documents }: RerankTask,
+): Answer {
+  return {
+    ...asked(line, id),
+    results: results.map((each) => resultRecord(each, records[each.index] as TextRecord, documents)),
+  };
+}
+
+function asked(line: number, id: unknown): Answer {
+  return { line, ...(id === undefined ? {} : { id }) };
+}
+
+function documentRecord(document: unknown, index: number, { text, id }: RerankTask): TextRecord {
   if (typeof document === 'string') return { text: document, given: document };
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     throw new LineError(`a string or an object for documents[${index}]`, show(document));

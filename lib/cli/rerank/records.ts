@@ -12,9 +12,12 @@ export interface RerankTask {
   documents: boolean;
 }
 
+/** What is told of a result. */
+export type Placed = Pick<RankedIndex, 'index' | 'score' | 'truncated' | 'span'>;
+
 /** A result as JSON. */
 export function resultRecord(
-  { index, score, truncated, span }: RankedIndex,
+  { index, score, truncated, span }: Placed,
   { id, given }: Pick<TextRecord, 'id' | 'given'>,
   withDocument: boolean,
 ): Record<string, unknown> {

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CrossrankError } from '../../errors';
 import { columnOf, queryLines } from '../../evaluation/files';
 import { formatOf } from '../../evaluation/line-formats';
@@ -11,18 +10,12 @@ import { INTERRUPTED } from '../interrupt';
 import type { Progress } from '../progress';
 import { type RunGroup, runGroups } from './run-groups';
 import { partialOf, RunOutput } from './run-output';
-import { TextFile } from './text-file';
+import { RunTexts, type RunTextsTask } from './run-texts';
 
-export interface TrecRunTask {
-  run: string;
-  /** Undefined: `queries.jsonl` in the folder of the corpus. */
-  queries: string | undefined;
-  /** A file, or a folder of BEIR's layout. */
-  corpus: string;
+export interface TrecRunTask extends RunTextsTask {
   output: string;
   initialK: number;
   tag: string;
-  unknown: 'error' | 'ignore';
   restart: boolean;
   options: RerankOptions;
 }
@@ -42,13 +35,6 @@ export interface TrecRunReport {
 
 /** Queries whose texts are fetched and which are ranked at a time: while some are written, others keep the threads busy. */
 const AT_ONCE = 3;
-/** Texts of a query that are read at a time. */
-const READS_AT_ONCE = 16;
-
-interface Files {
-  queries: TextFile;
-  corpus: TextFile;
-}
 
 /**
  * Reranks a run query by query: neither the run nor the texts are in memory.
@@ -60,49 +46,15 @@ export async function rerankRun(
   signal: AbortSignal,
   progress: Progress,
 ): Promise<TrecRunReport> {
-  const paths = await pathsOf(task);
+  const paths = await RunTexts.pathsOf(task);
   await using reranker = await load();
-  const files = await openFiles(paths, signal, progress);
-  try {
-    const { model, precision } = reranker.info();
-    const { signal: _, ...options } = task.options;
-    const { initialK, tag, unknown } = task;
-    const madeWith = JSON.stringify({ model, precision, initialK, tag, unknown, ...options });
-    const output = await RunOutput.open(task.output, { madeWith, restart: task.restart });
-    return await new RunReranking(reranker, task, files, output, progress).all(signal);
-  } finally {
-    await files.queries.close();
-    await files.corpus.close();
-  }
-}
-
-async function pathsOf({ queries, corpus }: TrecRunTask): Promise<{ queries: string; corpus: string }> {
-  const isFolder = (await stat(corpus).catch(() => undefined))?.isDirectory() === true;
-  if (!isFolder && queries === undefined) {
-    throw new CrossrankError(
-      'ERR_DATASET_INVALID',
-      `--queries is needed: ${corpus} is no folder that has them`,
-    );
-  }
-  return {
-    queries: queries ?? join(corpus, 'queries.jsonl'),
-    corpus: isFolder ? join(corpus, 'corpus.jsonl') : corpus,
-  };
-}
-
-async function openFiles(
-  paths: { queries: string; corpus: string },
-  signal: AbortSignal,
-  progress: Progress,
-): Promise<Files> {
-  const queries = await TextFile.open(paths.queries, signal, () => progress.show('reading the queries', 0));
-  try {
-    const show = (share: number) => progress.show('finding the texts of the corpus', share);
-    return { queries, corpus: await TextFile.open(paths.corpus, signal, show) };
-  } catch (error) {
-    await queries.close();
-    throw error;
-  }
+  await using texts = await RunTexts.open(task, paths, signal, progress);
+  const { model, precision } = reranker.info();
+  const { signal: _, ...options } = task.options;
+  const { initialK, tag, unknown } = task;
+  const madeWith = JSON.stringify({ model, precision, initialK, tag, unknown, ...options });
+  const output = await RunOutput.open(task.output, { madeWith, restart: task.restart });
+  return await new RunReranking(reranker, task, texts, output, progress).all(signal);
 }
 
 /** A query on its way. */
@@ -115,22 +67,20 @@ interface Ranked {
 class RunReranking {
   readonly #reranker: Reranker;
   readonly #task: TrecRunTask;
-  readonly #files: Files;
+  readonly #texts: RunTexts;
   readonly #output: RunOutput;
   readonly #progress: Progress;
-  readonly #seen: Uint8Array;
   readonly #report: TrecRunReport = {
     ...{ queries: 0, kept: 0, pairs: 0, tokens: 0, unknownQueries: 0, unknownDocuments: 0 },
     interrupted: false,
   };
 
-  constructor(reranker: Reranker, task: TrecRunTask, files: Files, output: RunOutput, progress: Progress) {
+  constructor(reranker: Reranker, task: TrecRunTask, texts: RunTexts, output: RunOutput, progress: Progress) {
     this.#reranker = reranker;
     this.#task = task;
-    this.#files = files;
+    this.#texts = texts;
     this.#output = output;
     this.#progress = progress;
-    this.#seen = new Uint8Array(Math.ceil(files.queries.size / 8));
   }
 
   async all(signal: AbortSignal): Promise<TrecRunReport> {
@@ -147,8 +97,11 @@ class RunReranking {
     } catch (error) {
       await this.#output.close();
       if (!signal.aborted || error !== signal.reason) throw error;
-      return { ...report, interrupted: true };
+      const { unknownQueries, unknownDocuments } = this.#texts;
+      return { ...report, unknownQueries, unknownDocuments, interrupted: true };
     }
+    report.unknownQueries = this.#texts.unknownQueries;
+    report.unknownDocuments = this.#texts.unknownDocuments;
     if (report.queries + report.kept + report.unknownQueries === 0) {
       await this.#output.close();
       throw new CrossrankError('ERR_DATASET_INVALID', `${this.#task.run} is empty; expected a run`);
@@ -169,7 +122,7 @@ class RunReranking {
     const finished = this.#output.finished();
     let expected = (await finished.next()).value as string | undefined;
     for await (const group of runGroups({ name: source.name, chunks }, initialK)) {
-      const text = await this.#queryText(group);
+      const text = await this.#texts.queryText(group);
       if (text === undefined) continue;
       if (expected === group.query) {
         this.#report.kept++;
@@ -202,39 +155,8 @@ class RunReranking {
     );
   }
 
-  /** Undefined where it has none and that is to be ignored. */
-  async #queryText({ query, line }: RunGroup): Promise<string | undefined> {
-    const { run, unknown } = this.#task;
-    const found = await this.#files.queries.find(query);
-    if (found === undefined) {
-      if (unknown === 'error')
-        throw this.#unknown(`query ${JSON.stringify(query)}`, line, this.#files.queries);
-      this.#report.unknownQueries++;
-      return undefined;
-    }
-    const bit = 1 << (found.entry & 7);
-    const byte = found.entry >> 3;
-    if (((this.#seen[byte] as number) & bit) !== 0) {
-      throw new CrossrankError(
-        'ERR_DATASET_INVALID',
-        `${run}, line ${line}: query ${JSON.stringify(query)} again, with others between; a run is read query by query, ` +
-          'so bring the lines of each together, with sort -s -k1,1 for instance',
-      );
-    }
-    this.#seen[byte] = (this.#seen[byte] as number) | bit;
-    return found.text;
-  }
-
-  #unknown(what: string, line: number, file: TextFile): CrossrankError {
-    return new CrossrankError(
-      'ERR_DATASET_INVALID',
-      `${this.#task.run}, line ${line}: ${file.path} does not have ${what}; correct it, or pass --unknown ignore to ` +
-        'leave such ones out',
-    );
-  }
-
   async #rank(group: RunGroup & { text: string }, signal: AbortSignal): Promise<Ranked> {
-    const { ids, texts } = await this.#textsOf(group);
+    const { ids, texts } = await this.#texts.textsOf(group);
     const { results, usage } = await this.#reranker.rerank(group.text, texts, {
       ...this.#task.options,
       returnDocuments: false,
@@ -248,27 +170,6 @@ class RunReranking {
       pairs: usage.pairs,
       tokens: usage.tokens,
     };
-  }
-
-  async #textsOf({ query, found, line }: RunGroup): Promise<{ ids: string[]; texts: string[] }> {
-    const ids: string[] = [];
-    const texts: string[] = [];
-    for (let first = 0; first < found.length; first += READS_AT_ONCE) {
-      const part = found.slice(first, first + READS_AT_ONCE);
-      const fetched = await Promise.all(part.map(({ id }) => this.#files.corpus.find(id)));
-      for (const [i, text] of fetched.entries()) {
-        const { id } = part[i] as (typeof part)[number];
-        if (text === undefined) {
-          const what = `document ${JSON.stringify(id)} of query ${JSON.stringify(query)}`;
-          if (this.#task.unknown === 'error') throw this.#unknown(what, line, this.#files.corpus);
-          this.#report.unknownDocuments++;
-          continue;
-        }
-        ids.push(id);
-        texts.push(text.text);
-      }
-    }
-    return { ids, texts };
   }
 }
 

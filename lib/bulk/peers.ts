@@ -1,0 +1,14 @@
+import { type Peer, requirePeer } from '../integrations/peer';
+
+const BULLMQ: Peer = { name: 'bullmq', versions: '6', install: '6', accepts: (major) => major === 6 };
+const IOREDIS: Peer = { name: 'ioredis', versions: '6', install: '6', accepts: (major) => major === 6 };
+
+/**
+ * The rest of this folder loads both packages as it is loaded, so ask this first.
+ * @param command - Whose peers they are, such as `crossrank worker`
+ * @throws CrossrankError with `ERR_MISSING_PACKAGE` or `ERR_PACKAGE_VERSION`
+ */
+export function requireBulkPeers(command: string): void {
+  requirePeer(command, BULLMQ);
+  requirePeer(command, IOREDIS);
+}

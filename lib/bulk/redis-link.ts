@@ -1,0 +1,172 @@
+import { Redis } from 'ioredis';
+import { CrossrankError } from '../errors';
+
+export interface RedisLinkOptions {
+  url: string;
+  /** How long Redis may be away, in milliseconds. */
+  waitMs: number;
+  /** Is told when Redis has gone and when it is back: once each. */
+  say: (text: string) => void;
+}
+
+/** A wrong address is told soon, while a Redis that was there may come back. */
+const FIRST_WAIT_MS = 10_000;
+const MAX_RETRY_MS = 2000;
+const FIRST_RETRY_MS = 50;
+const WRONG_LOGIN = /\b(NOAUTH|WRONGPASS|NOPERM)\b|invalid (username-)?password/i;
+
+/**
+ * A connection to Redis that comes back by itself: what is asked meanwhile waits. `failed` is aborted with `ERR_REDIS` when
+ * Redis stays away for longer than it may, and whoever waits for an answer waits with {@link RedisLink.orFail}.
+ */
+export class RedisLink {
+  readonly client: Redis;
+  /** The address without user and password. */
+  readonly place: string;
+  readonly #options: RedisLinkOptions;
+  readonly #failed = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #wasReady = false;
+  #isGone = false;
+  #closed = false;
+  #cause: Error | undefined;
+
+  private constructor(options: RedisLinkOptions) {
+    this.#options = options;
+    this.place = placeOf(options.url);
+    this.client = new Redis(options.url, {
+      maxRetriesPerRequest: null, // as BullMQ asks
+      retryStrategy: (times) => Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(times, 10)),
+    });
+    this.client.on('error', (error) => this.#onError(error));
+    this.client.on('close', () => this.#onGone());
+    this.client.on('ready', () => this.#onReady());
+    this.#waitFor(Math.min(FIRST_WAIT_MS, options.waitMs));
+  }
+
+  /**
+   * Resolves when Redis answers.
+   * @throws CrossrankError with `ERR_REDIS`, or `ERR_INVALID_ARGUMENT` for what is no address; with the signal's reason
+   */
+  static async open(options: RedisLinkOptions, signal: AbortSignal): Promise<RedisLink> {
+    signal.throwIfAborted();
+    const link = new RedisLink(options);
+    signal.addEventListener('abort', () => link.#failed.abort(signal.reason), { once: true });
+    try {
+      await link.orFail(link.client.ping());
+      await link.#warnOfEviction();
+      return link;
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+  }
+
+  /** Also aborted by the signal it was opened with. */
+  get failed(): AbortSignal {
+    return this.#failed.signal;
+  }
+
+  /** Whether Redis does not answer now. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** What was asked of Redis, or its failure, whichever comes first. */
+  async orFail<T>(answer: Promise<T>): Promise<T> {
+    answer.catch(() => undefined); // it may fail after the connection has
+    return untilAborted(answer, this.failed);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.client.disconnect();
+  }
+
+  #onReady(): void {
+    clearTimeout(this.#timer);
+    if (this.#isGone && this.#wasReady) this.#options.say(`Redis at ${this.place} is back`);
+    this.#isGone = false;
+    this.#wasReady = true;
+  }
+
+  #onGone(): void {
+    if (this.#closed || this.#isGone) return;
+    this.#isGone = true;
+    if (!this.#wasReady) return;
+    this.#options.say(`Redis at ${this.place} is gone; waiting for it, nothing is lost`);
+    this.#waitFor(this.#options.waitMs);
+  }
+
+  #onError(error: Error): void {
+    this.#cause = error;
+    if (!WRONG_LOGIN.test(error.message)) return;
+    this.#fail(
+      `Redis at ${this.place} refused the login; put the user and password into REDIS_URL, as redis://USER:PASSWORD@HOST`,
+    );
+  }
+
+  #waitFor(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const why = this.#cause === undefined ? '' : ` (${causeOf(this.#cause)})`;
+      this.#fail(
+        `Redis at ${this.place} has not answered for ${ms / 1000} s${why}; start it, or name another one with --redis or ` +
+          'REDIS_URL, and run the same command again: it goes on where it was',
+      );
+    }, ms);
+  }
+
+  #fail(message: string): void {
+    if (!this.#closed) this.#failed.abort(new CrossrankError('ERR_REDIS', message, { cause: this.#cause }));
+  }
+
+  /** Redis that makes room by forgetting forgets jobs as well. They are added again, which costs their work. */
+  async #warnOfEviction(): Promise<void> {
+    const facts = await this.orFail(this.client.info('memory').catch(() => ''));
+    const policy = /^maxmemory_policy:(\S+)/m.exec(facts)?.[1] ?? 'noeviction';
+    if (policy === 'noeviction') return;
+    this.#options.say(
+      `Redis at ${this.place} may drop what is queued when it is full (maxmemory-policy ${policy}); ` +
+        'run: redis-cli config set maxmemory-policy noeviction',
+    );
+  }
+}
+
+/** What was awaited, or the signal's reason. */
+export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = () => undefined as undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(signal.reason);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([answer, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function placeOf(text: string): string {
+  try {
+    const { protocol, host, pathname } = new URL(text);
+    if (/^rediss?:$/.test(protocol) && host !== '')
+      return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
+  } catch {
+    // Refused below, without the text: it may hold a password.
+  }
+  throw new CrossrankError(
+    'ERR_INVALID_ARGUMENT',
+    'expected redis://HOST:PORT for --redis or REDIS_URL, or rediss:// for TLS, with USER:PASSWORD@ before the host ' +
+      'where Redis asks for them',
+  );
+}
+
+function causeOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code ?? error.message;
+}
