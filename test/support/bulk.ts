@@ -45,7 +45,7 @@ export interface AnswerLine {
 /** What the library itself answers to such lines; those that are no question are left out. */
 export async function expectedAnswers(lines: readonly (Question | string)[]): Promise<AnswerLine[]> {
   await using reranker = await Reranker.load(MODEL, { precision: 'fp32', cache: false, profile: false });
-  return Promise.all(
+  return await Promise.all(
     lines.flatMap((line, i) =>
       typeof line === 'string'
         ? []
