@@ -100,5 +100,5 @@ export type {
 export { wordsOf } from './search/words';
 export type { CallTrace, LoadTrace } from './telemetry/channels';
 export type { LatencySummary } from './telemetry/rolling-histogram';
-export type { EmbedderStats, EngineStats, RerankerStats } from './telemetry/stats';
+export type { EmbedderStats, EngineStats, RerankerStats, SizeCounts } from './telemetry/stats';
 export type { Tokenizer, Tokens } from './tokenize';
