@@ -102,5 +102,5 @@ export { wordsOf } from './search/words';
 export type { Summary as Percentiles } from './statistics';
 export type { CallTrace, LoadTrace } from './telemetry/channels';
 export type { LatencySummary } from './telemetry/rolling-histogram';
-export type { EmbedderStats, EngineStats, RerankerStats } from './telemetry/stats';
+export type { EmbedderStats, EngineStats, RerankerStats, SizeCounts } from './telemetry/stats';
 export type { Tokenizer, Tokens } from './tokenize';

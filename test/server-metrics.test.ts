@@ -84,6 +84,35 @@ describe('metrics of engines', () => {
     expect(sampleValue(text, 'te_queue_size')).toBe(0);
     metrics.close();
   });
+
+  test('tell sizes of runs and inputs in the words of text-embeddings-inference, of all models together', async () => {
+    await using mini = await Reranker.load(fixture('bert'));
+    await using embedder = await Embedder.load(fixture('bert-embedder'));
+    const metrics = new ServerMetrics(fixedPool({ mini, embedder }), '1.2.3');
+    const value = async (name: string, labels = {}) => sampleValue(await metrics.text(), name, labels);
+    expect(await value('te_batch_next_size_count')).toBe(0);
+    expect(await value('te_batch_next_size_bucket', { le: '4096' })).toBe(0);
+    const first = await mini.rerank(QUERY, DOCUMENTS);
+    const second = await mini.rerank(QUERY, DOCUMENTS);
+    const { usage } = await embedder.embedWithUsage(DOCUMENTS);
+    const computed = first.usage.tokens + usage.tokens;
+    expect(await value('te_batch_next_size_sum')).toBe(6);
+    expect(await value('te_batch_next_tokens_sum')).toBe(computed);
+    expect(await value('te_request_input_length_sum')).toBe(computed + second.usage.cachedTokens);
+    expect(await value('te_request_input_length_count')).toBe(9);
+    const runs = await value('te_batch_next_size_count');
+    expect(runs).toBeGreaterThanOrEqual(2);
+    expect(await value('te_batch_next_tokens_bucket', { le: '1048576' })).toBe(runs);
+    expect(await value('te_batch_next_tokens_bucket', { le: '+Inf' })).toBe(runs);
+    const lengths = (await embedder.tokenize(DOCUMENTS)).map(({ ids }) => ids.length + 2);
+    const { tokens: pair } = (await mini.rerank(QUERY, [DOCUMENTS[0] as string], { cache: false })).usage;
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(16);
+    expect(pair).toBeGreaterThan(8);
+    const upTo8 = lengths.filter((length) => length <= 8).length;
+    expect(await value('te_request_input_length_bucket', { le: '8' })).toBe(upTo8);
+    expect(await value('te_request_input_length_bucket', { le: '64' })).toBe(10);
+    metrics.close();
+  });
 });
 
 describe('metrics of requests', () => {
@@ -148,6 +177,8 @@ describe('metrics of requests', () => {
       te_request_count: 'counter',
       te_request_duration: 'histogram',
       te_queue_size: 'gauge',
+      te_batch_next_size: 'histogram',
+      te_request_input_length: 'histogram',
       process_cpu_seconds: 'counter',
     });
     for (const { name, type, help, samples } of families) {

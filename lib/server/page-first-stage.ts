@@ -1,5 +1,6 @@
 import type { Embedder } from '../embedder';
 import { KeywordIndex } from '../search/keyword-index';
+import { allTokens } from './run';
 
 /** Which order the documents have before they are reranked. */
 export const FIRST_STAGES = ['given', 'keywords', 'embedder'] as const;
@@ -47,7 +48,7 @@ export async function embedderOrder(
   ]);
   const [vector] = asked.embeddings;
   const scores = found.embeddings.map((each) => cosine(vector as Float32Array, each));
-  return { ...byScore(scores), tokens: asked.usage.tokens + found.usage.tokens };
+  return { ...byScore(scores), tokens: allTokens(asked.usage) + allTokens(found.usage) };
 }
 
 function byScore(scores: readonly number[]): FirstStageOrder {

@@ -12,7 +12,7 @@ import {
   keywordOrder,
 } from './page-first-stage';
 import { type DescribedModel, describeModel } from './page-served';
-import { type Circumstances, loaded, scoreSummary, timeLeft } from './run';
+import { allTokens, type Circumstances, loaded, scoreSummary, timeLeft } from './run';
 
 /** What the page asks: an API of its own, free to change with the page. */
 export interface PageRequest {
@@ -79,7 +79,7 @@ export async function rankForPage(request: PageRequest, circumstances: Circumsta
     signal,
   });
   const all = { ...timings, firstStageMs, totalMs: performance.now() - started };
-  Object.assign(served, { tokens: usage.tokens + tokens, cached: usage.cached, degraded, timings: all });
+  Object.assign(served, { tokens: allTokens(usage) + tokens, cached: usage.cached, degraded, timings: all });
   served.scores = scoreSummary(results.map(({ score }) => score));
   return {
     id: served.id,

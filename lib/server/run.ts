@@ -72,7 +72,7 @@ async function rank(call: RankCall, circumstances: Circumstances): Promise<Answe
     const lost = results.map(({ tokensLost }) => tokensLost);
     refuseCut(lost, maxLength ?? defaultLength(reranker));
   }
-  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, degraded, timings });
+  Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, degraded, timings });
   const best = results.slice(0, call.topK);
   served.scores = scoreSummary(best.map((result) => result.score));
   return { kind: 'rank', model: model.name, id: served.id, results: best, tokens: allTokens(usage) };
@@ -91,7 +91,7 @@ async function score(call: ScoreCall, circumstances: Circumstances): Promise<Ans
     signal,
   });
   if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? defaultLength(reranker));
-  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
+  Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, timings });
   served.scores = scoreSummary(scores);
   return { kind: 'score', model: model.name, id: served.id, scores, tokens: allTokens(usage) };
 }
@@ -116,14 +116,14 @@ async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Ans
     signal,
   });
   if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? embedder.info().defaultMaxLength);
-  Object.assign(served, { tokens: usage.tokens, cached: usage.cached, timings });
+  Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, timings });
   const cut = dimensions === dimension ? embeddings : embeddings.map((each) => each.subarray(0, dimensions));
   if (call.normalize || dimensions < dimension) cut.forEach(scaleToUnit);
   return { kind: 'embed', model: model.name, id: served.id, embeddings: cut, tokens: allTokens(usage) };
 }
 
-/** What is billed elsewhere: the same for the same request, whether its scores were there already or not. */
-function allTokens({ tokens, cachedTokens }: { tokens: number; cachedTokens: number }): number {
+/** The same for the same request, whether its scores were there already or not. */
+export function allTokens({ tokens, cachedTokens }: { tokens: number; cachedTokens: number }): number {
   return tokens + cachedTokens;
 }
 

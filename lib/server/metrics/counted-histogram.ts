@@ -1,12 +1,12 @@
 import { Histogram, type Registry } from 'prom-client';
 
 type Parts = Awaited<ReturnType<Histogram['get']>>;
-type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string | number>>;
 
-/** What one histogram shows, of some labels or of none. */
+/** What a {@link CountedHistogram} shows for some labels, or for none. */
 export interface Counted {
   labels: Labels;
-  /** How many values each bucket has that no bucket before it has; those beyond the last border follow it, where there are any. */
+  /** How many values lie up to each border and above the one before it; one more is for those above the last. */
   bins: readonly number[];
   sum: number;
 }
@@ -18,11 +18,14 @@ export class CountedHistogram extends Histogram {
   readonly #borders: readonly number[];
   #counted: readonly Counted[] = [];
 
-  constructor(registry: Registry, options: { name: string; help: string; borders: readonly number[] }) {
-    super({ name: options.name, help: options.help, buckets: [], registers: [registry] });
-    this.#name = options.name;
-    this.#help = options.help;
-    this.#borders = options.borders;
+  constructor(
+    registry: Registry,
+    { name, help, borders }: { name: string; help: string; borders: readonly number[] },
+  ) {
+    super({ name, help, buckets: [], registers: [registry] });
+    this.#name = name;
+    this.#help = help;
+    this.#borders = borders;
   }
 
   set(counted: readonly Counted[]): void {
@@ -31,14 +34,9 @@ export class CountedHistogram extends Histogram {
 
   override async get(): Promise<Parts> {
     const values = this.#counted.flatMap((each) => this.#samplesOf(each));
+    const described = { name: this.#name, help: this.#help, type: 'histogram', aggregator: 'sum' };
     // The types have an enum for `type`, which is a string in all of prom-client.
-    return {
-      name: this.#name,
-      help: this.#help,
-      type: 'histogram',
-      aggregator: 'sum',
-      values,
-    } as unknown as Parts;
+    return { ...described, values } as unknown as Parts;
   }
 
   /** What prom-client calls for the text where a metric has it; its types leave it out. */
@@ -46,22 +44,19 @@ export class CountedHistogram extends Histogram {
     return this.get();
   }
 
-  #samplesOf({ labels, bins, sum }: Counted): Parts['values'] {
+  #samplesOf({ labels, bins, sum }: Counted): object[] {
+    const sample = (part: string, value: number, le: Labels = {}) => ({
+      metricName: `${this.#name}_${part}`,
+      labels: { ...le, ...labels },
+      value,
+      exemplar: null,
+    });
     let count = 0;
     const buckets = this.#borders.map((le, bin) => {
       count += bins[bin] ?? 0;
-      return this.#sample('bucket', { le, ...labels }, count);
+      return sample('bucket', count, { le });
     });
     count += bins[this.#borders.length] ?? 0;
-    return [
-      ...buckets,
-      this.#sample('bucket', { le: '+Inf', ...labels }, count),
-      this.#sample('sum', labels, sum),
-      this.#sample('count', labels, count),
-    ];
-  }
-
-  #sample(part: string, labels: Labels | Readonly<Record<string, string | number>>, value: number) {
-    return { metricName: `${this.#name}_${part}`, labels, value, exemplar: null };
+    return [...buckets, sample('bucket', count, { le: '+Inf' }), sample('sum', sum), sample('count', count)];
   }
 }

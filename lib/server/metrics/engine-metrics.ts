@@ -1,25 +1,30 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { ModelPool, ServedModel } from '../model-pool';
+import { type Counted, CountedHistogram } from './counted-histogram';
 import { COUNTS, GAUGES, type Stats } from './engine-figures';
 import { GrowingCounts } from './growing-counts';
-import { ScoreHistogram } from './score-histogram';
+import { SIZE_NUMBERS, sizesOf, TeiSizes } from './tei-sizes';
 
 /** A model's stats are looked at no more often than this, since it takes some 80 µs; models are unloaded after seconds. */
 const SAMPLE_INTERVAL_MS = 50;
+
+/** Of `stats().scores`. */
+const SCORE_BINS = 20;
 
 const STAGES = ['queue', 'compute', 'total'] as const;
 const PERCENTILES = ['p50', 'p95', 'p99'] as const;
 
 /** What is remembered of a model's engines. */
 class Sample {
-  /** Of {@link COUNTS}, then the bins of the scores. */
+  /** Of {@link COUNTS}, then the sizes, then the bins of the scores. */
   readonly #counts = new GrowingCounts();
   at = Number.NEGATIVE_INFINITY;
 
   take(stats: Stats | undefined): void {
     this.at = performance.now();
     if (stats === undefined) return;
-    this.#counts.update([...COUNTS.map(({ of }) => of(stats)), ...('scores' in stats ? stats.scores : [])]);
+    const scores = 'scores' in stats ? stats.scores : [];
+    this.#counts.update([...COUNTS.map(({ of }) => of(stats)), ...sizesOf(stats), ...scores]);
   }
 
   /** Zeros for a model that has never been loaded. */
@@ -28,9 +33,22 @@ class Sample {
     return COUNTS.map((_, i) => totals[i] ?? 0);
   }
 
-  bins(): number[] {
-    return this.#counts.totals().slice(COUNTS.length);
+  sizes(): number[] {
+    return this.#counts.totals().slice(COUNTS.length, COUNTS.length + SIZE_NUMBERS);
   }
+
+  bins(): number[] {
+    return this.#counts.totals().slice(COUNTS.length + SIZE_NUMBERS);
+  }
+}
+
+/**
+ * Equal bins of the sigmoid score from 0 to 1. Prometheus takes a bucket's upper border into it, the engines take it into
+ * the next bin, which only a score that is exactly there tells apart.
+ */
+function scoresOf(model: string, bins: readonly number[]): Counted {
+  const sum = bins.reduce((total, pairs, bin) => total + (pairs * (bin + 0.5)) / bins.length, 0);
+  return { labels: { model }, bins, sum };
 }
 
 /** What the engines count, of each model that is served. */
@@ -40,7 +58,8 @@ export class EngineMetrics {
   readonly #counters: ReadonlyMap<string, Counter>;
   readonly #gauges: ReadonlyMap<string, Gauge>;
   readonly #latencies: ReadonlyMap<(typeof PERCENTILES)[number], Gauge<'model' | 'stage'>>;
-  readonly #scores: ScoreHistogram;
+  readonly #scores: CountedHistogram;
+  readonly #sizes: TeiSizes;
   readonly #loaded: Gauge<'model' | 'task'>;
   readonly #weights: Gauge<'model'>;
   readonly #info: Gauge;
@@ -73,7 +92,12 @@ export class EngineMetrics {
         }),
       ]),
     );
-    this.#scores = new ScoreHistogram(registry);
+    this.#scores = new CountedHistogram(registry, {
+      name: 'crossrank_scores',
+      help: "Pairs that the model ran, by the sigmoid of their logit; the sum is an estimate from the bins' middles",
+      borders: Array.from({ length: SCORE_BINS }, (_, bin) => (bin + 1) / SCORE_BINS),
+    });
+    this.#sizes = new TeiSizes(registry);
     this.#loaded = new Gauge({
       name: 'crossrank_model_loaded',
       help: 'Processes of the server that have the model in memory',
@@ -124,16 +148,17 @@ export class EngineMetrics {
     this.#weights.reset();
     this.#info.reset();
     this.#queueSize.set(0);
-    const bins = new Map<string, readonly number[]>();
+    const scores: Counted[] = [];
     for (const served of this.#pool.list()) {
       const stats = this.#look(served);
       this.#publishModel(served);
       if (stats !== undefined) this.#publishStats(served.name, stats);
       const sample = this.#sampleOf(served);
       this.#publishCounts(served.name, sample.counts());
-      if (sample.bins().length > 0) bins.set(served.name, sample.bins());
+      if (sample.bins().length > 0) scores.push(scoresOf(served.name, sample.bins()));
     }
-    this.#scores.setBins(bins);
+    this.#scores.set(scores);
+    this.#sizes.set(this.#pool.list().map((served) => this.#sampleOf(served).sizes()));
   }
 
   close(): void {

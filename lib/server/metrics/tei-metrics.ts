@@ -31,7 +31,8 @@ const STAGES = { tokenization: 'tokenizeMs', queue: 'queueMs', inference: 'compu
 
 /**
  * The metrics of text-embeddings-inference, by its names and with its meaning, for all models together, so that its
- * dashboards work. Those of its batches, and the length of each input, are not among them: the engine does not tell.
+ * dashboards work; sizes of batches and inputs are in `tei-sizes.ts`. Its times of each input, such as
+ * `te_embed_duration`, are not among them: here a call has one time for all its inputs.
  */
 export class TeiMetrics {
   readonly #count: Counter<'method'>;
