@@ -4,6 +4,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QueueEvents } from 'bullmq';
+import { Redis } from 'ioredis';
 import {
   type AnswerLine,
   batchFile,
@@ -28,6 +29,7 @@ let expected: AnswerLine[];
 let input: string;
 let redis: RedisServer;
 const workers: CliProcess[] = [];
+const watching: QueueEvents[] = [];
 
 beforeAll(async () => {
   redis = await RedisServer.start(program);
@@ -36,6 +38,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
+  for (const events of watching.splice(0)) await events.close();
   for (const worker of workers.splice(0)) {
     worker.child.kill('SIGKILL');
     await worker.ended();
@@ -55,14 +58,15 @@ const submit = (output: string, ...args: string[]) =>
   startSubmit(redis.url, ['--batch', input, '--output', output, '--chunk', String(CHUNK), ...args]);
 
 /** Jobs of BullMQ as they start and stall. */
-async function watch(): Promise<{ started: string[]; stalled: string[]; close: () => Promise<void> }> {
+async function watch(): Promise<{ started: string[]; stalled: string[] }> {
   const events = new QueueEvents('crossrank-rerank', { connection: { url: redis.url } });
+  watching.push(events);
   const started: string[] = [];
   const stalled: string[] = [];
   events.on('active', ({ jobId }) => started.push(jobId));
   events.on('stalled', ({ jobId }) => stalled.push(jobId));
   await events.waitUntilReady();
-  return { started, stalled, close: () => events.close() };
+  return { started, stalled };
 }
 
 function expectAll(output: string): void {
@@ -83,7 +87,6 @@ test('a killed worker costs its current chunk, and nothing of the results', asyn
   expectAll(output);
   const { chunks, items } = JSON.parse(stdout);
   expect(items).toBe(QUESTIONS.length);
-  await seen.close();
   // What was done twice is the chunk of the worker that was killed, if it had one.
   expect(seen.stalled.length).toBeLessThanOrEqual(1);
   expect(seen.started.length).toBeLessThanOrEqual(chunks + seen.stalled.length);
@@ -112,7 +115,6 @@ test('Redis that comes back empty loses nothing either', async () => {
   const output = newOutput();
   const submission = submit(output);
   await written(output, 3, submission);
-  const { Redis } = await import('ioredis');
   const client = new Redis(redis.url);
   await client.flushall();
   client.disconnect();

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { ChunkFailure, type ChunkQueue } from '../../bulk/chunk-queue';
 import {
   type Chunk,
@@ -69,6 +70,7 @@ export class Submission<Sent> {
     // What fails once ends all: chunks under way are not waited for, as they are there at the next run.
     const stop = new AbortController();
     const ended = AbortSignal.any([signal, stop.signal]);
+    setMaxListeners(0, ended); // each chunk under way listens, until it is answered
     const orStop = <T>(work: Promise<T>): Promise<T> =>
       work.catch((error) => {
         stop.abort(error);
