@@ -31,6 +31,7 @@ const OPTIONS = {
   cpu: { type: 'string' },
   threads: { type: 'string' },
   nice: { type: 'string' },
+  'special-tokens': { type: 'string' },
   'max-queued-tokens': { type: 'string' },
   'memory-budget': { type: 'string' },
   'api-key-file': { type: 'string' },
@@ -38,6 +39,7 @@ const OPTIONS = {
   cors: { type: 'string', multiple: true },
   'max-body-bytes': { type: 'string' },
   'max-documents': { type: 'string' },
+  'max-length': { type: 'string' },
   'timeout-ms': { type: 'string' },
   'max-timeout-ms': { type: 'string' },
   'drain-ms': { type: 'string' },
@@ -65,6 +67,8 @@ A browser at that address gets a page: both orders, best spans, timings, and eac
   --threads N                engine threads of a process (default the processors, divided among the workers)
   --nice N                   how far these stand back behind HTTP, 0 to 19 (default 5)
   --cpu LEVEL                kernels of a lower instruction set
+  --special-tokens HOW       a text that spells a special token: reference takes it as that token, as transformers do;
+                             text as text, so that no document forges the end of itself (default reference)
   --max-queued-tokens N      what may wait before requests are told to come back (default about 10 s of work)
   --memory-budget N          bytes that the models of a process may take (default no limit)
 
@@ -73,6 +77,7 @@ A browser at that address gets a page: both orders, best spans, timings, and eac
   --cors ORIGIN              a page of this origin may call; may come more than once (default none)
   --max-body-bytes N         (default 16777216)
   --max-documents N          documents, pairs or texts of a request (default 10000)
+  --max-length N             tokens of a pair or text that are read (default as many as the model reads)
   --timeout-ms N             of a request that names none in x-timeout-ms (default 60000)
   --max-timeout-ms N         the most that one may name (default 600000)
   --drain-ms N               what SIGTERM leaves to requests under way (default 30000)
@@ -109,6 +114,7 @@ async function readOptions(values: Values, workers: number): Promise<ServerOptio
   const limits = {
     maxBodyBytes: integer(values, 'max-body-bytes', MAX_BYTES),
     maxDocuments: integer(values, 'max-documents', 10_000_000),
+    maxLength: integer(values, 'max-length', 10_000_000),
     timeoutMs: integer(values, 'timeout-ms', MAX_MS),
     maxTimeoutMs: integer(values, 'max-timeout-ms', MAX_MS),
     drainMs: integer(values, 'drain-ms', MAX_MS),
@@ -140,6 +146,7 @@ function readEngine(values: Values, workers: number): EngineOptions {
     precision,
     cpu,
     threads: threads ?? share,
+    specialTokens: readChoice('special-tokens', values['special-tokens'], ['reference', 'text'] as const),
     nice: values.nice === undefined ? undefined : readNice(values.nice),
     idleUnloadMs: integer(values, 'idle-unload-ms', 365 * MAX_MS),
     maxQueuedTokens: integer(values, 'max-queued-tokens', Number.MAX_SAFE_INTEGER),

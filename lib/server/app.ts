@@ -218,6 +218,7 @@ async function answer(request: FastifyRequest, reply: FastifyReply, route: Route
   const done = await runCall(call, {
     pool: route.pool,
     maxDocuments: route.options.maxDocuments,
+    maxLength: route.options.maxLength,
     deadline: deadlineOf(headers, inFlight.arrived, route.options),
     signal: inFlight.controller.signal,
     served,

@@ -45,6 +45,12 @@ export interface ServerOptions {
   maxBodyBytesInFlight?: number;
   /** Documents, pairs or texts of a request. @defaultValue `10_000` */
   maxDocuments?: number;
+  /**
+   * Tokens that are read of a pair or text, with special tokens; what is longer is cut or refused, as the API has it. A
+   * request may name less.
+   * @defaultValue as many as the model reads
+   */
+  maxLength?: number;
   /** Milliseconds from the head of a request to its answer, where it names none. @defaultValue `60_000` */
   timeoutMs?: number;
   /** The most that a request may name, in milliseconds. @defaultValue `600_000` */
@@ -62,9 +68,11 @@ export interface ServerOptions {
   logger?: ServerLogger;
 }
 
+type Optional = 'api' | 'logger' | 'maxLength';
+
 /** The same, with defaults filled in. */
-export type ServerSettings = Readonly<Required<Omit<ServerOptions, 'api' | 'logger'>>> &
-  Readonly<Pick<ServerOptions, 'api' | 'logger'>>;
+export type ServerSettings = Readonly<Required<Omit<ServerOptions, Optional>>> &
+  Readonly<Pick<ServerOptions, Optional>>;
 
 const DEFAULTS = {
   models: [],
@@ -86,9 +94,9 @@ const DEFAULTS = {
   requestTimeoutMs: 60_000,
   drainMs: 30_000,
   plugins: [],
-} as const satisfies Omit<ServerOptions, 'api' | 'logger'>;
+} as const satisfies Omit<ServerOptions, Optional>;
 
-const KNOWN = [...Object.keys(DEFAULTS), 'api', 'logger'];
+const KNOWN = [...Object.keys(DEFAULTS), 'api', 'logger', 'maxLength'];
 const LONGEST_MS = 24 * 3600 * 1000;
 const MAX_BYTES = 2 ** 30;
 
@@ -112,6 +120,7 @@ export function readServerOptions(options: ServerOptions): ServerSettings {
   checkInteger('maxBodyBytes', options.maxBodyBytes, 1, MAX_BYTES);
   checkInteger('maxBodyBytesInFlight', options.maxBodyBytesInFlight, 1, 64 * MAX_BYTES);
   checkInteger('maxDocuments', options.maxDocuments, 1, 10_000_000);
+  checkInteger('maxLength', options.maxLength, 1, 10_000_000);
   for (const name of ['timeoutMs', 'maxTimeoutMs', 'headersTimeoutMs', 'requestTimeoutMs'] as const) {
     checkInteger(name, options[name], 1, LONGEST_MS);
   }

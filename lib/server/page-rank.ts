@@ -12,7 +12,7 @@ import {
   keywordOrder,
 } from './page-first-stage';
 import { type DescribedModel, describeModel } from './page-served';
-import { allTokens, type Circumstances, loaded, scoreSummary, timeLeft } from './run';
+import { allTokens, type Circumstances, lengthOf, loaded, scoreSummary, timeLeft } from './run';
 
 /** What the page asks: an API of its own, free to change with the page. */
 export interface PageRequest {
@@ -74,6 +74,7 @@ export async function rankForPage(request: PageRequest, circumstances: Circumsta
   const { results, usage, timings, degraded } = await reranker.rerank(query, documents, {
     returnDocuments: false,
     longDocuments,
+    maxLength: lengthOf({}, reranker, circumstances),
     ...(topK === undefined ? {} : { topK }),
     timeoutMs: timeLeft(circumstances),
     signal,

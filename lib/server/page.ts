@@ -52,6 +52,7 @@ export const page: ServerPlugin = (app: FastifyInstance, context: ServerContext)
     const answer = await rankForPage(body as unknown as PageRequest, {
       pool: context.pool,
       maxDocuments: context.options.maxDocuments,
+      maxLength: context.options.maxLength,
       deadline: deadlineOf(headers, inFlight.arrived, context.options),
       signal: inFlight.controller.signal,
       served,

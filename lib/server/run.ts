@@ -1,6 +1,5 @@
 import { orAbort, withDeadline } from '../deadline';
 import type { Embedder } from '../embedder';
-import { DEFAULT_MAX_LENGTH } from '../engine';
 import type { Reranker } from '../reranker';
 import type { Tokenizer } from '../tokenize';
 import type { Answer, Call, EmbedCall, RankCall, ScoreCall } from './calls';
@@ -12,6 +11,8 @@ import type { Served } from './served';
 export interface Circumstances {
   pool: ModelPool;
   maxDocuments: number;
+  /** Tokens of a pair or text; undefined: as many as the model reads. */
+  maxLength: number | undefined;
   /** On the clock of `performance.now()`. */
   deadline: number;
   /** Aborted when the client has gone or the server ends. */
@@ -54,7 +55,7 @@ async function rank(call: RankCall, circumstances: Circumstances): Promise<Answe
   const { served, signal } = circumstances;
   const { model, reranker } = await loaded(circumstances, (pool) => pool.reranker(call.model));
   served.model = model.name;
-  const maxLength = lengthOf(call, reranker);
+  const maxLength = lengthOf(call, reranker, circumstances);
   if (call.tooLong === 'refuse') {
     const pairs = call.documents.map((document) => [call.query, document] as const);
     await refuseLongPairs(pairs, maxLength, reranker);
@@ -63,14 +64,14 @@ async function rank(call: RankCall, circumstances: Circumstances): Promise<Answe
     returnDocuments: false,
     // What was cut may be any of them.
     ...(call.topK === undefined || call.tooLong === 'refuse' ? {} : { topK: call.topK }),
-    ...(maxLength === undefined ? {} : { maxLength }),
+    maxLength,
     scores: call.scores,
     timeoutMs: timeLeft(circumstances),
     signal,
   });
   if (call.tooLong === 'refuse') {
     const lost = results.map(({ tokensLost }) => tokensLost);
-    refuseCut(lost, maxLength ?? defaultLength(reranker));
+    refuseCut(lost, maxLength);
   }
   Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, degraded, timings });
   const best = results.slice(0, call.topK);
@@ -82,15 +83,15 @@ async function score(call: ScoreCall, circumstances: Circumstances): Promise<Ans
   const { served, signal } = circumstances;
   const { model, reranker } = await loaded(circumstances, (pool) => pool.reranker(call.model));
   served.model = model.name;
-  const maxLength = lengthOf(call, reranker);
+  const maxLength = lengthOf(call, reranker, circumstances);
   if (call.tooLong === 'refuse') await refuseLongPairs(call.pairs, maxLength, reranker);
   const { scores, tokensLost, usage, timings } = await reranker.score(call.pairs, {
-    ...(maxLength === undefined ? {} : { maxLength }),
+    maxLength,
     scores: call.scores,
     timeoutMs: timeLeft(circumstances),
     signal,
   });
-  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? defaultLength(reranker));
+  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength);
   Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, timings });
   served.scores = scoreSummary(scores);
   return { kind: 'score', model: model.name, id: served.id, scores, tokens: allTokens(usage) };
@@ -107,15 +108,15 @@ async function embed(call: EmbedCall, circumstances: Circumstances): Promise<Ans
       field: 'dimensions',
     });
   }
-  const maxLength = lengthOf(call, embedder);
+  const maxLength = lengthOf(call, embedder, circumstances);
   if (call.tooLong === 'refuse') await refuseLongTexts(call, maxLength, embedder);
   const { embeddings, tokensLost, usage, timings } = await embedder.embedWithUsage(call.texts, {
     ...(call.role === undefined ? {} : { kind: call.role }),
-    ...(maxLength === undefined ? {} : { maxLength }),
+    maxLength,
     timeoutMs: timeLeft(circumstances),
     signal,
   });
-  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength ?? embedder.info().defaultMaxLength);
+  if (call.tooLong === 'refuse') refuseCut(tokensLost, maxLength);
   Object.assign(served, { tokens: allTokens(usage), cached: usage.cached, timings });
   const cut = dimensions === dimension ? embeddings : embeddings.map((each) => each.subarray(0, dimensions));
   if (call.normalize || dimensions < dimension) cut.forEach(scaleToUnit);
@@ -140,11 +141,29 @@ export function timeLeft({ deadline }: Circumstances): number {
   throw new RequestFailure('timeout', 'the deadline of the request has passed');
 }
 
-/** What is longer than the model takes is the model's own limit, and a token of either text is read in any case. */
-function lengthOf({ maxTokens }: Call, model: Reranker | Embedder): number | undefined {
-  if (maxTokens === undefined) return undefined;
-  const { specialTokens, maxLength } = model.info();
-  return Math.max(specialTokens + 2, Math.min(maxTokens, maxLength));
+/**
+ * Tokens that are read of each pair or text: what the request names, and no more than the server or the model takes. A token
+ * of either text is read in any case.
+ */
+export function lengthOf(
+  call: Pick<Call, 'maxTokens'>,
+  model: Reranker | Embedder,
+  { maxLength }: Circumstances,
+): number {
+  return Math.max(
+    model.info().specialTokens + 2,
+    Math.min(
+      call.maxTokens ?? readLength(model),
+      maxLength ?? Number.POSITIVE_INFINITY,
+      model.info().maxLength,
+    ),
+  );
+}
+
+/** Tokens that a model reads by itself: a reranker all that it can, an embedder as many as it was trained for. */
+export function readLength(model: Reranker | Embedder): number {
+  const info = model.info();
+  return 'defaultMaxLength' in info ? info.defaultMaxLength : info.maxLength;
 }
 
 /**
@@ -155,11 +174,10 @@ const BYTES_PER_UNIT = 3;
 
 async function refuseLongPairs(
   pairs: readonly (readonly [query: string, document: string])[],
-  maxLength: number | undefined,
+  limit: number,
   reranker: Reranker,
 ): Promise<void> {
   const { specialTokens } = reranker.info();
-  const limit = maxLength ?? defaultLength(reranker);
   const room = limit - specialTokens;
   const long = pairs.filter(([query, document]) => (query.length + document.length) * BYTES_PER_UNIT > room);
   if (long.length === 0) return;
@@ -170,14 +188,9 @@ async function refuseLongPairs(
   }
 }
 
-async function refuseLongTexts(
-  { texts, role }: EmbedCall,
-  maxLength: number | undefined,
-  embedder: Embedder,
-): Promise<void> {
+async function refuseLongTexts({ texts, role }: EmbedCall, limit: number, embedder: Embedder): Promise<void> {
   const info = embedder.info();
   const prefix = role === undefined ? '' : info.prefixes[role];
-  const limit = maxLength ?? info.defaultMaxLength;
   const room = limit - info.specialTokens;
   const long = texts.filter((text) => (prefix.length + text.length) * BYTES_PER_UNIT > room);
   if (long.length === 0) return;
@@ -192,10 +205,6 @@ async function tokenCounts(tokenizer: Tokenizer, texts: readonly string[]): Prom
   const distinct = [...new Set(texts)];
   const tokens = await tokenizer.tokenize(distinct);
   return new Map(distinct.map((text, i) => [text, tokens[i]?.ids.length ?? 0]));
-}
-
-function defaultLength(reranker: Reranker): number {
-  return Math.min(DEFAULT_MAX_LENGTH, reranker.info().maxLength);
 }
 
 /** @param tokensLost - Of each pair or text */
