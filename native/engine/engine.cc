@@ -101,7 +101,7 @@ Outcome OutcomeOf(Request& request, bool degraded) {
   ApplyActivation(options.activation, request.logits);
   if (!options.rank) {
     outcome.scores = std::move(request.logits);
-    outcome.tokens_lost = std::move(request.tokens_lost);
+    outcome.tokens_lost = request.tokens_lost;  // a run that goes on for others still reads them
   } else if (degraded && options.on_timeout == OnTimeout::kInputOrder) {
     outcome.ranked = FirstK(request.logits, request.tokens_lost, options);
   } else {

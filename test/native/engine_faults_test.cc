@@ -208,6 +208,30 @@ void TestAbortOfOneSubscriber(const std::shared_ptr<Model>& model) {
   CHECK(stats.aborted == 1 && stats.ended_runs == 0 && stats.scored_pairs == 2);
 }
 
+void TestTimeoutOfOneSubscriber(const std::shared_ptr<Model>& model) {
+  Checks::Get().context = "one of two who share a run takes what is there: the pair is kept with what was cut";
+  Rig rig(model, 2);
+  rig.session->Hold();
+  std::string words;
+  for (int i = 0; i < 400; i++) words += "planet ";
+  Call first("query", {words}), second("query", {words}), third("query", {"other"});
+  first.request->options.on_timeout = OnTimeout::kPartial;
+  first.SubmitTo(rig.engine);
+  rig.session->AwaitStarted(1);
+  second.SubmitTo(rig.engine);
+  third.SubmitTo(rig.engine);
+  rig.session->AwaitStarted(2);  // the second was planned before the third, so it has joined
+  rig.engine.Cancel(first.request, CancelReason::kTimedOut);
+  const Outcome partial = first.Wait();
+  CHECK(partial.degraded && partial.scored == 0 && partial.tokens_lost[0] > 0);
+  rig.session->LetGo();
+  const Outcome whole = second.Wait();
+  third.Wait();
+  CHECK(!whole.error && whole.tokens_lost == partial.tokens_lost);
+  const Outcome again = Call("query", {words}).SubmitTo(rig.engine).Wait();
+  CHECK(again.cached == 1 && again.tokens_lost == partial.tokens_lost);
+}
+
 void TestAbortEndsTheRun(const std::shared_ptr<Model>& model) {
   Checks::Get().context = "an abort ends a running chunk, and others in it lose nothing";
   Rig rig(model);
@@ -356,6 +380,7 @@ int main() {
     TestCache(model);
     TestSharedInFlight(model);
     TestAbortOfOneSubscriber(model);
+    TestTimeoutOfOneSubscriber(model);
     TestAbortEndsTheRun(model);
     TestTimeouts(model);
     TestQueueFull(model);
