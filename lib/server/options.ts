@@ -68,11 +68,9 @@ export interface ServerOptions {
   logger?: ServerLogger;
 }
 
-type Optional = 'api' | 'logger' | 'maxLength';
-
 /** The same, with defaults filled in. */
-export type ServerSettings = Readonly<Required<Omit<ServerOptions, Optional>>> &
-  Readonly<Pick<ServerOptions, Optional>>;
+export type ServerSettings = Readonly<Required<Omit<ServerOptions, 'api' | 'logger' | 'maxLength'>>> &
+  Readonly<Pick<ServerOptions, 'api' | 'logger' | 'maxLength'>>;
 
 const DEFAULTS = {
   models: [],
@@ -94,7 +92,7 @@ const DEFAULTS = {
   requestTimeoutMs: 60_000,
   drainMs: 30_000,
   plugins: [],
-} as const satisfies Omit<ServerOptions, Optional>;
+} as const satisfies Omit<ServerOptions, 'api' | 'logger' | 'maxLength'>;
 
 const KNOWN = [...Object.keys(DEFAULTS), 'api', 'logger', 'maxLength'];
 const LONGEST_MS = 24 * 3600 * 1000;
