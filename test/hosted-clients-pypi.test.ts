@@ -138,6 +138,6 @@ describeWith(LANGCHAIN_COHERE, 'CohereRerank of langchain', (folder) => {
     const got = await run(folder, 'langchain_cohere_rerank.py');
     expectRanked(got.best, 2);
     expectRanked(got.all);
-    expect(got.refused).toEqual(saying('empty strings'));
+    expect(got.refused).toEqual(saying('only whitespace'));
   });
 });
