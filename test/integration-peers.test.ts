@@ -169,6 +169,25 @@ test('crossrank mcp says it before it loads models', () => {
   expect(stderr).toMatch(/^ERR_MISSING_PACKAGE: .*npm install @modelcontextprotocol\/sdk@1/);
 });
 
+test.each(['worker', 'submit'])(
+  'crossrank %s says which packages it needs before it asks Redis',
+  (command) => {
+    const ended = (frameworks: Record<string, string>) => {
+      const cli = join(application(frameworks), 'node_modules/crossrank/dist/lib/cli/main.js');
+      const input = join(dirname(cli), 'main.js'); // a file that is there
+      const args =
+        command === 'submit' ? ['--batch', input, '--output', join(dirname(cli), 'out.jsonl')] : [];
+      return spawnSync(process.execPath, [cli, command, ...args], { encoding: 'utf8', cwd: dirname(cli) });
+    };
+    const missing = ended({});
+    expect(missing.status).toBe(1);
+    expect(missing.stderr).toMatch(/^ERR_MISSING_PACKAGE: .*bullmq.*npm install bullmq@6/);
+    const old = ended({ bullmq: '4.18.2', ioredis: '6.0.0' });
+    expect(old.status).toBe(1);
+    expect(old.stderr).toMatch(/^ERR_PACKAGE_VERSION: .*4\.18\.2.*npm install bullmq@6/);
+  },
+);
+
 test('compilers of any age find the types of each entry', () => {
   const { '.': _main, './package.json': _manifest, ...entries } = manifest.exports;
   const typesOf = Object.entries(entries).map(([name, entry]) => [

@@ -1,0 +1,184 @@
+// What bulk jobs do with wrong input, wrong workers and a Redis that is not there; and that their results are those of the
+// commands without Redis.
+
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AnswerLine,
+  batchFile,
+  expectedAnswers,
+  MODEL,
+  questions,
+  readLines,
+  startSubmit,
+  startWorker,
+} from './support/bulk';
+import { freePort } from './support/child-server';
+import { runCli } from './support/cli';
+import { CliProcess } from './support/cli-process';
+import { fixture, temporaryFolder } from './support/models';
+import { RedisServer, redisProgram } from './support/redis-server';
+
+const program = redisProgram();
+if ('reason' in program) throw new Error(program.reason);
+
+const QUESTIONS = questions(40);
+let redis: RedisServer;
+let reranking: CliProcess;
+let embedding: CliProcess;
+
+const embedWorker = (url: string) => {
+  const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32', '--threads', '1'];
+  return new CliProcess(['worker', '--embed', ...model], { env: { REDIS_URL: url } });
+};
+
+beforeAll(async () => {
+  redis = await RedisServer.start(program);
+  reranking = await startWorker(redis.url);
+  embedding = embedWorker(redis.url);
+  await embedding.says(/^ready/m);
+});
+
+afterAll(async () => {
+  for (const worker of [reranking, embedding]) {
+    worker.child.kill('SIGTERM');
+    expect((await worker.ended()).code).toBe(0);
+  }
+  await redis.kill();
+});
+
+const newOutput = (name = 'answers.jsonl') => join(temporaryFolder(), name);
+const submit = (...args: string[]) => startSubmit(redis.url, args).ended();
+
+interface SetAside {
+  line: number;
+  id?: string;
+  error: { code: string; message: string };
+}
+
+test('lines that are wrong and items that the model refuses are set aside, each alone', async () => {
+  const lines = [
+    ...QUESTIONS.slice(0, 3),
+    '{"query": "mars", "documents": ["a"', // cut off
+    '{"documents": ["a"]}',
+    '{"query": "mars", "documents": "a"}',
+    QUESTIONS[3] as (typeof QUESTIONS)[number],
+    '{"query": "mars", "documents": ["a", 7]}',
+    ...QUESTIONS.slice(4, 8),
+  ];
+  const output = newOutput();
+  const { code, stdout } = await submit('--batch', batchFile(lines), '--output', output, '--chunk', '16');
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ setAside: 4, errors: `${output}.errors.jsonl` });
+  expect(readLines<AnswerLine>(output)).toEqual(await expectedAnswers(lines));
+  const aside = readLines<SetAside>(`${output}.errors.jsonl`);
+  expect(aside.map(({ line }) => line)).toEqual([4, 5, 6, 8]);
+  for (const { error } of aside) {
+    expect(error.code).toMatch(/^ERR_/);
+    expect(error.message).not.toBe('');
+  }
+});
+
+test('a results file that cannot be written is told, and the same command goes on when it can be', async () => {
+  const folder = temporaryFolder();
+  const output = join(folder, 'answers.jsonl');
+  mkdirSync(`${output}.partial`); // something in its place
+  const args = ['--batch', batchFile(QUESTIONS), '--output', output];
+  const refused = await submit(...args);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/^ERR_OUTPUT: .*answers\.jsonl/);
+  rmSync(`${output}.partial`, { recursive: true });
+  expect((await submit(...args)).code).toBe(0);
+  expect(readLines(output)).toEqual(await expectedAnswers(QUESTIONS));
+});
+
+test('a worker with another model or precision is refused, until it takes the queue over', async () => {
+  const start = (...args: string[]) =>
+    new CliProcess(['worker', '--queue', 'one-model', '--threads', '1', ...args], {
+      env: { REDIS_URL: redis.url },
+    });
+  const first = start('--model', MODEL, '--precision', 'fp32');
+  await first.says(/^ready/m);
+  for (const other of [
+    ['--model', fixture('distilbert'), '--precision', 'fp32'],
+    ['--model', MODEL, '--precision', 'int8'],
+  ]) {
+    const { code, stderr } = await start(...other).ended();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_QUEUE_MISMATCH: the queue one-model gives results of bert.* --new-model/);
+  }
+  first.child.kill('SIGTERM');
+  await first.ended();
+  const heir = start('--model', fixture('distilbert'), '--precision', 'fp32', '--new-model');
+  await heir.says(/^ready/m);
+  heir.child.kill('SIGTERM');
+  expect((await heir.ended()).stdout).toMatch(/^ready: distilbert/m);
+});
+
+test('a Redis that is not there is told with its place, and without its password', async () => {
+  const url = `redis://user:hidden@127.0.0.1:${await freePort()}`;
+  const env = { env: { REDIS_URL: url } };
+  const submission = [
+    'submit',
+    '--batch',
+    batchFile(QUESTIONS),
+    '--output',
+    newOutput(),
+    '--redis-wait',
+    '1',
+  ];
+  const ended = await Promise.all([
+    new CliProcess(submission, env).ended(),
+    new CliProcess(['worker', '--model', MODEL, '--redis-wait', '1'], env).ended(),
+  ]);
+  for (const { code, stderr } of ended) {
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ERR_REDIS: .*127\.0\.0\.1/);
+    expect(stderr).not.toMatch(/hidden/);
+  }
+});
+
+test.each(['vectors.npy', 'vectors.jsonl'])('%s has the vectors of crossrank embed', async (name) => {
+  const texts = join(temporaryFolder(), 'texts.txt');
+  writeFileSync(texts, QUESTIONS.map(({ query, documents }) => `${query} ${documents[0]}\n`).join(''));
+  const [bulk, plain] = [newOutput(name), newOutput(name)];
+  const { code, stderr } = await submit(
+    '--texts',
+    texts,
+    '--output',
+    bulk,
+    '--chunk',
+    '7',
+    '--kind',
+    'document',
+  );
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32'];
+  const { status } = runCli(['embed', texts, '--output', plain, '--kind', 'document', ...model]);
+  expect(status).toBe(0);
+  expect(readFileSync(bulk).equals(readFileSync(plain))).toBe(true);
+});
+
+test('a run is that of crossrank rerank', async () => {
+  const mini = fixture('evaluation/mini');
+  const run = ['--run', join(mini, 'runs/first.trec'), '--corpus', mini];
+  const [bulk, plain] = [newOutput('out.trec'), newOutput('out.trec')];
+  const depth = ['--initial-k', '4', '--top-k', '3'];
+  const { code, stderr } = await submit(...run, ...depth, '--output', bulk, '--chunk', '5');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const model = ['--model', MODEL, '--precision', 'fp32'];
+  expect(runCli(['rerank', ...run, ...depth, '--output', plain, ...model]).status).toBe(0);
+  expect(readFileSync(bulk, 'utf8')).toBe(readFileSync(plain, 'utf8'));
+});
+
+test.each([
+  [['submit', '--output', 'a'], /nothing to submit/],
+  [['submit', '--batch', 'a', '--run', 'b', '--output', 'c'], /--batch and --run are two ways/],
+  [['submit', '--batch', 'a'], /--output/],
+  [['worker', '--normalize', 'yes'], /--normalize is for vectors/],
+  [['worker', '--concurrency', '0'], /--concurrency takes an integer/],
+])('%j is refused by name', (args, message) => {
+  const { status, stderr } = runCli(args);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(message);
+});
