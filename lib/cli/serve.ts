@@ -67,8 +67,8 @@ A browser at that address gets a page: both orders, best spans, timings, and eac
   --threads N                engine threads of a process (default the processors, divided among the workers)
   --nice N                   how far these stand back behind HTTP, 0 to 19 (default 5)
   --cpu LEVEL                kernels of a lower instruction set
-  --special-tokens HOW       a text that spells a special token: reference takes it as that token, as transformers do;
-                             text as text, so that no document forges the end of itself (default reference)
+  --special-tokens HOW       a text that spells a special token is that token, as transformers have it, with reference;
+                             or text, so that no document forges the end of itself, with text (default reference)
   --max-queued-tokens N      what may wait before requests are told to come back (default about 10 s of work)
   --memory-budget N          bytes that the models of a process may take (default no limit)
 

@@ -71,8 +71,8 @@ same command. Needs the packages bullmq and ioredis.
                              message; the exit code is 1 then
   --restart                  begins anew, and drops what was under way
   --queue NAME               (default crossrank-rerank; with --texts crossrank-embed)
-  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which other
-                             users of the machine cannot read, or redis://127.0.0.1:6379)
+  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which
+                             other users of the machine cannot read, or redis://127.0.0.1:6379)
   --redis-wait S             how long Redis may be away before this ends (default 300)
   --chunk N                  pairs or texts of a chunk, which a worker answers as a whole; a query stays in one
                              (default ${DEFAULT_PAIRS} pairs, ${DEFAULT_TEXTS} texts)
@@ -88,13 +88,13 @@ With --batch:
   --no-documents             leaves the documents out of results
 With --run:
   --queries FILE, --initial-k N, --tag NAME, --unknown ignore
-                             as of crossrank rerank; but without --unknown ignore, a query with a text that is missing is
-                             set aside
+                             as of crossrank rerank; but without --unknown ignore, a query with a text that is missing
+                             is set aside
 With --texts:
   --kind K, --max-length N, --input-format F
                              as of crossrank embed
-  --format F                 jsonl, f32 or npy (default by the name of --output). A text that was set aside has no line in
-                             jsonl, and a row of NaN in the others
+  --format F                 jsonl, f32 or npy (default by the name of --output). A text that was set aside has no line
+                             in jsonl, and a row of NaN in the others
 
 Example: crossrank submit --batch questions.jsonl --output answers.jsonl --top-k 10`;
 

@@ -41,8 +41,8 @@ that is killed costs its chunk's work: another one does it again. Needs the pack
 
   --embed                    turns texts into vectors (default: reranks)
   --queue NAME               (default crossrank-rerank, or crossrank-embed)
-  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which other
-                             users of the machine cannot read, or redis://127.0.0.1:6379)
+  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which
+                             other users of the machine cannot read, or redis://127.0.0.1:6379)
   --redis-wait S             how long Redis may be away before the worker ends (default 3600)
   --concurrency N            chunks at a time; 2 keeps many threads busy between chunks (default 1)
   --lost-after S             how long a worker that no longer answers keeps its chunk (default 10)
