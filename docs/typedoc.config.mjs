@@ -18,6 +18,7 @@ export default {
   readme: '../README.md',
   projectDocuments: ['guides/*.md'],
   out: '../build/docs',
+  customCss: 'site.css',
   disableSources: true,
   hideGenerator: true,
   excludeInternal: true,
