@@ -182,6 +182,8 @@ test.each(['worker', 'submit'])(
     const missing = ended({});
     expect(missing.status).toBe(1);
     expect(missing.stderr).toMatch(/^ERR_MISSING_PACKAGE: .*bullmq.*npm install bullmq@6/);
+    const half = ended({ bullmq: '6.0.0' });
+    expect(half.stderr).toMatch(/^ERR_MISSING_PACKAGE: .*ioredis.*npm install ioredis@6/);
     const old = ended({ bullmq: '4.18.2', ioredis: '6.0.0' });
     expect(old.status).toBe(1);
     expect(old.stderr).toMatch(/^ERR_PACKAGE_VERSION: .*4\.18\.2.*npm install bullmq@6/);
