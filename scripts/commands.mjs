@@ -46,6 +46,13 @@ export function runQuietly(title, command, args, options = {}) {
   });
 }
 
+/** Installs what the lock file of a folder names, without install scripts. */
+export async function installLocked(folder) {
+  const { command, args, shell } = npmCommand();
+  const ci = [...args, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'];
+  await runQuietly('npm ci', command, ci, { cwd: folder, shell });
+}
+
 /** Runs a command with our own standard streams; returns its exit code. */
 export function runVisibly(command, args, options = {}) {
   const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });

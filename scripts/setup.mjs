@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { npmCommand, packageBin, runMain, runQuietly, StepError } from './commands.mjs';
+import { installLocked, packageBin, runMain, runQuietly, StepError } from './commands.mjs';
 import { hashSources, inRoot, readStamp, root, writeAtomically } from './files.mjs';
 import { buildNative, installAddon, nativeTestFolder } from './native-build.mjs';
 import { placeLibrary, vendorHeaders } from './onnxruntime.mjs';
@@ -21,11 +21,7 @@ function installPackages() {
     stamp: inRoot('node_modules', '.crossrank-stamp'),
     current: hashSources(['package-lock.json', '.npmrc'], { platform, arch }),
     exists: [inRoot('node_modules', '.package-lock.json')],
-    async work() {
-      const { command, args, shell } = npmCommand();
-      const ci = [...args, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'];
-      await runQuietly('npm ci', command, ci, { shell });
-    },
+    work: () => installLocked(root),
   };
 }
 

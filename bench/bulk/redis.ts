@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { UsageError } from '../../lib/cli/command-line';
+import { freePort } from '../free-port';
 
 /** A redis-server for the time of the bench, with its data in `folder`, as durable as by its defaults. */
 export class BenchRedis {
@@ -44,13 +43,4 @@ export class BenchRedis {
     this.#child.kill();
     await gone;
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

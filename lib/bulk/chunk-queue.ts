@@ -1,6 +1,7 @@
 import { Queue, QueueEvents } from 'bullmq';
+import { orAbort } from '../deadline';
 import type { Chunk, ChunkAnswer, ItemError } from './protocol';
-import { type RedisLink, untilAborted } from './redis-link';
+import type { RedisLink } from './redis-link';
 
 /** A chunk has been tried as often as it may. */
 export class ChunkFailure extends Error {
@@ -78,8 +79,8 @@ export class ChunkQueue {
     );
     answered.catch(() => undefined);
     try {
-      await untilAborted(this.#add(id, chunk), signal);
-      return await untilAborted(answered, signal);
+      await orAbort(this.#add(id, chunk), signal);
+      return await orAbort(answered, signal);
     } finally {
       this.#awaited.delete(id);
     }

@@ -1,3 +1,4 @@
+import { encodeFloats } from '../base64-floats';
 import type { Embedder } from '../embedder';
 import { CrossrankError } from '../errors';
 import type { Reranker } from '../reranker';
@@ -8,7 +9,6 @@ import {
   type BulkRerankOptions,
   type Chunk,
   type ChunkAnswer,
-  encodeFloats,
   type ItemAnswer,
   itemError,
   type QueryItem,

@@ -96,15 +96,6 @@ export type ItemAnswer = Ranked | Embedded | { error: ItemError };
 /** Of a chunk: an answer for each item, or what is wrong with all of them. */
 export type ChunkAnswer = { answers: ItemAnswer[]; tokens: number } | { refused: ItemError };
 
-export function encodeFloats(values: Float32Array): string {
-  return Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64');
-}
-
-export function decodeFloats(text: string): Float32Array {
-  const bytes = Uint8Array.from(Buffer.from(text, 'base64')); // a copy begins at a multiple of four
-  return new Float32Array(bytes.buffer);
-}
-
 export function itemError({ code, message }: CrossrankError): ItemError {
   return { code, message };
 }

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { orAbort } from '../deadline';
 import { CrossrankError } from '../errors';
 
 export interface RedisLinkOptions {
@@ -75,7 +76,7 @@ export class RedisLink {
   /** What was asked of Redis, or its failure, whichever comes first. */
   async orFail<T>(answer: Promise<T>): Promise<T> {
     answer.catch(() => undefined); // it may fail after the connection has
-    return untilAborted(answer, this.failed);
+    return orAbort(answer, this.failed);
   }
 
   close(): void {
@@ -131,23 +132,6 @@ export class RedisLink {
       `Redis at ${this.place} may drop what is queued when it is full (maxmemory-policy ${policy}); ` +
         'run: redis-cli config set maxmemory-policy noeviction',
     );
-  }
-}
-
-/** What was awaited, or the signal's reason. */
-export async function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = () => undefined as undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      reject(signal.reason);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([answer, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -3,20 +3,13 @@ import { resolve } from 'node:path';
 import { requireBulkPeers } from '../bulk/peers';
 import { type BulkKind, defaultQueue } from '../bulk/protocol';
 import { unreadable } from '../files/lines';
-import {
-  type OptionValues,
-  readChoice,
-  readInteger,
-  readSeconds,
-  readValues,
-  UsageError,
-} from './command-line';
+import { type OptionValues, readChoice, readInteger, readValues, UsageError } from './command-line';
 import { VECTOR_FORMATS, vectorFormatOf } from './embed/vector-writer';
 import { TEXT_FORMATS } from './input/texts';
 import { whileRead } from './output';
 import { Progress } from './progress';
+import { REDIS_HELP, REDIS_OPTIONS, readQueue, readRedis } from './redis-options';
 import { COUNT_LIMIT, DEFAULT_RUN_DEPTH, RERANK_OPTIONS, readRerankOptions } from './rerank/options';
-import { REDIS_OPTIONS, readQueue, readRedisUrl } from './submit/redis-options';
 import type { SubmitTask, Way } from './submit/submit';
 
 const OPTIONS = {
@@ -71,8 +64,7 @@ same command. Needs the packages bullmq and ioredis.
                              message; the exit code is 1 then
   --restart                  begins anew, and drops what was under way
   --queue NAME               (default crossrank-rerank; with --texts crossrank-embed)
-  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which
-                             other users of the machine cannot read, or redis://127.0.0.1:6379)
+${REDIS_HELP}
   --redis-wait S             how long Redis may be away before this ends (default 300)
   --chunk N                  pairs or texts of a chunk, which a worker answers as a whole; a query stays in one
                              (default ${DEFAULT_PAIRS} pairs, ${DEFAULT_TEXTS} texts)
@@ -148,10 +140,7 @@ async function readTask(values: Values): Promise<SubmitTask> {
     inputs,
     restart: values.restart !== undefined,
     queue: readQueue(values.queue, defaultQueue(kind)),
-    redis: {
-      url: readRedisUrl(values.redis),
-      waitMs: 1000 * readSeconds('redis-wait', values['redis-wait'] ?? '300'),
-    },
+    redis: readRedis(values, 300),
     chunkPairs: readInteger(
       'chunk',
       values.chunk ?? String(kind === 'embed' ? DEFAULT_TEXTS : DEFAULT_PAIRS),

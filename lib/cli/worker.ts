@@ -17,7 +17,7 @@ import { untilInterrupted } from './interrupt';
 import { downloadBar } from './model-folder';
 import { MODEL_OPTIONS, readLoadOptions, UNBOUNDED_QUEUE } from './model-options';
 import { Progress } from './progress';
-import { REDIS_OPTIONS, readQueue, readRedisUrl } from './submit/redis-options';
+import { REDIS_HELP, REDIS_OPTIONS, readQueue, readRedis } from './redis-options';
 
 const OPTIONS = {
   embed: { type: 'boolean' },
@@ -41,8 +41,7 @@ that is killed costs its chunk's work: another one does it again. Needs the pack
 
   --embed                    turns texts into vectors (default: reranks)
   --queue NAME               (default crossrank-rerank, or crossrank-embed)
-  --redis URL                redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS (default $REDIS_URL, which
-                             other users of the machine cannot read, or redis://127.0.0.1:6379)
+${REDIS_HELP}
   --redis-wait S             how long Redis may be away before the worker ends (default 3600)
   --concurrency N            chunks at a time; 2 keeps many threads busy between chunks (default 1)
   --lost-after S             how long a worker that no longer answers keeps its chunk (default 10)
@@ -93,10 +92,7 @@ function readPlan(values: Values): Plan {
     throw new UsageError('--normalize is for vectors; it goes with --embed');
   }
   return {
-    redis: {
-      url: readRedisUrl(values.redis),
-      waitMs: 1000 * readSeconds('redis-wait', values['redis-wait'] ?? '3600'),
-    },
+    redis: readRedis(values, 3600),
     worker: {
       queue: readQueue(values.queue, defaultQueue(values.embed === undefined ? 'rerank' : 'embed')),
       concurrency: readInteger('concurrency', values.concurrency ?? '1', 64),

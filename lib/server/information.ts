@@ -4,7 +4,7 @@ import { usableProcessors } from '../threads';
 import { RequestFailure } from './failure';
 import type { ServedModel } from './model-pool';
 import type { ServerContext, ServerPlugin } from './plugin';
-import { readLength } from './run';
+import { lengthOf } from './run';
 
 /** Where nothing limits requests but the queue, TEI's field wants a number. */
 const MANY = 2 ** 31 - 1;
@@ -55,7 +55,7 @@ async function rerankerInfo(context: ServerContext, version: string): Promise<ob
     model_id: model.name,
     model_dtype: info.precision,
     model_type: { reranker: { id2label: { 0: 'LABEL_0' }, label2id: { LABEL_0: 0 } } },
-    max_input_length: Math.min(readLength(reranker), context.options.maxLength ?? Number.POSITIVE_INFINITY),
+    max_input_length: lengthOf({}, reranker, { maxLength: context.options.maxLength }),
     max_batch_tokens: info.maxTokensPerChunk,
   };
 }
@@ -68,7 +68,7 @@ async function embedderInfo(context: ServerContext, version: string): Promise<ob
     model_id: model.name,
     model_dtype: info.precision,
     model_type: { embedding: { pooling: info.pooling } },
-    max_input_length: Math.min(readLength(embedder), context.options.maxLength ?? Number.POSITIVE_INFINITY),
+    max_input_length: lengthOf({}, embedder, { maxLength: context.options.maxLength }),
     max_batch_tokens: info.maxTokensPerChunk,
   };
 }

@@ -148,7 +148,7 @@ export function timeLeft({ deadline }: Circumstances): number {
 export function lengthOf(
   call: Pick<Call, 'maxTokens'>,
   model: Reranker | Embedder,
-  { maxLength }: Circumstances,
+  { maxLength }: Pick<Circumstances, 'maxLength'>,
 ): number {
   return Math.max(
     model.info().specialTokens + 2,
@@ -161,7 +161,7 @@ export function lengthOf(
 }
 
 /** Tokens that a model reads by itself: a reranker all that it can, an embedder as many as it was trained for. */
-export function readLength(model: Reranker | Embedder): number {
+function readLength(model: Reranker | Embedder): number {
   const info = model.info();
   return 'defaultMaxLength' in info ? info.defaultMaxLength : info.maxLength;
 }

@@ -1,20 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../../bench/free-port';
 
 const START_LIMIT_MS = 30_000;
 const POLL_MS = 50;
 
-/** A port of the loopback interface that nobody has now. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
+export { freePort };
 
 /** A server in a process of its own, on a port that it keeps when it is started again. */
 export class ChildServer {

@@ -1,11 +1,5 @@
-import {
-  decodeFloats,
-  type ItemAnswer,
-  type ItemError,
-  itemError,
-  type QueryItem,
-  type Ranked,
-} from '../../bulk/protocol';
+import { decodeFloats } from '../../base64-floats';
+import { type ItemAnswer, type ItemError, itemError, type QueryItem, type Ranked } from '../../bulk/protocol';
 import { CrossrankError } from '../../errors';
 import { columnOf, queryLines } from '../../evaluation/files';
 import { formatOf } from '../../evaluation/line-formats';

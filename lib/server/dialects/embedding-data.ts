@@ -1,3 +1,4 @@
+import { encodeFloats } from '../../base64-floats';
 import type { EmbedAnswer } from '../calls';
 import type { JsonSchema } from '../dialect';
 
@@ -26,14 +27,6 @@ export function embeddingData({ embeddings }: EmbedAnswer, encoding: 'float' | '
   return embeddings.map((embedding, index) => ({
     object: 'embedding',
     index,
-    embedding: encoding === 'base64' ? toBase64(embedding) : Array.from(embedding),
+    embedding: encoding === 'base64' ? encodeFloats(embedding) : Array.from(embedding),
   }));
-}
-
-function toBase64(embedding: Float32Array): string {
-  const bytes = Buffer.alloc(embedding.byteLength);
-  embedding.forEach((value, index) => {
-    bytes.writeFloatLE(value, index * Float32Array.BYTES_PER_ELEMENT);
-  });
-  return bytes.toString('base64');
 }
