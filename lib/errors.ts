@@ -19,7 +19,7 @@
  * that installs one that does.
  * - `ERR_ENDPOINT`: a model behind HTTP cannot be reached or refused a call; the message has the status and what to check.
  * - `ERR_DOWNLOAD`: a model cannot be fetched from the hub, or what came is not what was announced; the message has what to check.
- * - `ERR_REDIS`: Redis, which bulk jobs go through, cannot be reached or refused the login; the message has what to do.
+ * - `ERR_REDIS`: Redis, which bulk jobs go through, cannot be reached or refuses; the message has what to do.
  * - `ERR_QUEUE_MISMATCH`: a queue of bulk jobs is for another model, or for another version of this package.
  * - `ERR_OUTPUT`: results cannot be written, or what is there is of other work; what was done is kept.
  * - `ERR_RUNTIME`: ONNX Runtime is missing, too old, or failed.

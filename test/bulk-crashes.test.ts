@@ -122,6 +122,27 @@ test('Redis that comes back empty loses nothing either', async () => {
   expectAll(output);
 });
 
+test('Redis whose memory is full is told by both sides, and the same command goes on when there is room', async () => {
+  const only = await worker();
+  const output = newOutput();
+  const submission = submit(output, '--in-flight', '4');
+  await written(output, 3, submission);
+  const client = new Redis(redis.url);
+  await client.config('SET', 'maxmemory', '1');
+  const { code, stderr } = await submission.ended();
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^ERR_REDIS: Redis at redis:.* refuses: OOM command not allowed .*; put that right, and run the same/m,
+  );
+  await only.says(/refuses: OOM command not allowed/, 'stderr');
+  await client.config('SET', 'maxmemory', '0');
+  client.disconnect();
+  expect((await submit(output).ended()).code).toBe(0);
+  expectAll(output);
+  only.child.kill('SIGTERM');
+  expect((await only.ended()).stderr.match(/refuses: OOM/g)).toHaveLength(1);
+});
+
 test('a submission that is killed goes on where it was, with a torn line or without', async () => {
   await worker();
   await worker();

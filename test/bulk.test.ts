@@ -1,7 +1,7 @@
 // What bulk jobs do with wrong input, wrong workers and a Redis that is not there; and that their results are those of the
 // commands without Redis.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type AnswerLine,
@@ -79,19 +79,6 @@ test('lines that are wrong are set aside, each alone', async () => {
   }
 });
 
-test('a results file that cannot be written is told, and the same command goes on when it can be', async () => {
-  const folder = temporaryFolder();
-  const output = join(folder, 'answers.jsonl');
-  mkdirSync(`${output}.partial`); // something in its place
-  const args = ['--batch', batchFile(QUESTIONS), '--output', output];
-  const refused = await submit(...args);
-  expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/^ERR_OUTPUT: .*answers\.jsonl/);
-  rmSync(`${output}.partial`, { recursive: true });
-  expect((await submit(...args)).code).toBe(0);
-  expect(readLines(output)).toEqual(await expectedAnswers(QUESTIONS));
-});
-
 test('a worker with another model or precision is refused, until it takes the queue over', async () => {
   const start = (...args: string[]) =>
     new CliProcess(['worker', '--queue', 'one-model', '--threads', '1', ...args], {
@@ -109,10 +96,29 @@ test('a worker with another model or precision is refused, until it takes the qu
   }
   first.child.kill('SIGTERM');
   await first.ended();
-  const heir = start('--model', fixture('distilbert'), '--precision', 'fp32', '--new-model');
-  await heir.says(/^ready/m);
+});
+
+test('a queue that another model takes over has its scores, and the worker of before ends', async () => {
+  const lost = QUESTIONS.slice(0, 8);
+  const queue = ['--queue', 'taken-over'];
+  const heirModel = fixture('distilbert');
+  const before = await startWorker(redis.url, queue);
+  const heir = await startWorker(redis.url, [...queue, '--model', heirModel, '--new-model']);
   heir.child.kill('SIGTERM');
   expect((await heir.ended()).stdout).toMatch(/^ready: distilbert/m);
+  // The old one alone is there: it must not answer for the new one, nor be asked again and again.
+  const output = newOutput();
+  const submission = startSubmit(redis.url, ['--batch', batchFile(lost), '--output', output, ...queue]);
+  const ended = await before.ended();
+  expect(ended.code).toBe(1);
+  expect(ended.stderr).toMatch(
+    /^ERR_QUEUE_MISMATCH: the chunk that came is for another model than bert \(rerank, fp32\).*start this worker with the model/,
+  );
+  const second = await startWorker(redis.url, [...queue, '--model', heirModel]);
+  expect((await submission.ended()).code).toBe(0);
+  expect(readLines(output)).toEqual(await expectedAnswers(lost, heirModel));
+  second.child.kill('SIGTERM');
+  await second.ended();
 });
 
 test('a Redis that is not there is told with its place, and without its password', async () => {
@@ -136,6 +142,30 @@ test('a Redis that is not there is told with its place, and without its password
     expect(stderr).toMatch(/^ERR_REDIS: .*127\.0\.0\.1/);
     expect(stderr).not.toMatch(/hidden/);
   }
+});
+
+test('a Redis that asks for a password is told apart from one that is away, and takes it from the address', async () => {
+  const guarded = await RedisServer.start(program, ['--requirepass', 'open-sesame']);
+  const args = ['--batch', batchFile(QUESTIONS.slice(0, 8)), '--output', newOutput(), '--redis-wait', '60'];
+  const urlWith = (login: string) => guarded.url.replace('//', `//${login}@`);
+  for (const url of [guarded.url, urlWith(':wrong-word'), urlWith('nobody:open-sesame')]) {
+    for (const command of [
+      ['submit', ...args],
+      ['worker', '--model', MODEL, '--redis-wait', '60'],
+    ]) {
+      const { code, stderr } = await new CliProcess(command, { env: { REDIS_URL: url } }).ended();
+      expect({ command: command[0], url, code }).toEqual({ command: command[0], url, code: 1 });
+      expect(stderr).toMatch(
+        /^ERR_REDIS: Redis at redis:\/\/127\.0\.0\.1:\d+ refused the login; put the user and password into REDIS_URL/,
+      );
+      expect(stderr).not.toMatch(/open-sesame|wrong-word/);
+    }
+  }
+  const worker = await startWorker(urlWith(':open-sesame'));
+  expect((await startSubmit(urlWith(':open-sesame'), args).ended()).code).toBe(0);
+  worker.child.kill('SIGTERM');
+  expect((await worker.ended()).stdout).not.toMatch(/open-sesame/);
+  await guarded.kill();
 });
 
 test.each(['vectors.npy', 'vectors.jsonl'])('%s has the vectors of crossrank embed', async (name) => {

@@ -216,7 +216,7 @@ describe('a run that was interrupted', () => {
     await cli.ended();
     const { status, stderr } = runCli(rerank(made.run, made.folder, out, '--scores', 'raw'));
     expect(status).toBe(1);
-    expect(stderr).toMatch(/out\.trec\.partial was made with other options: .*--restart/);
+    expect(stderr).toMatch(/out\.trec\.partial was begun with --scores not given \(now raw\); .*--restart/);
     expect(runCli(rerank(made.run, made.folder, out)).status).toBe(0);
     expect(readFileSync(out, 'utf8')).toBe(whole);
   });

@@ -5,7 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { BULK_PEERS } from '../lib/bulk/peers';
 import { help } from '../lib/cli/serve';
+import { CliProcess } from './support/cli-process';
 import {
   DEPLOY,
   DOCKERFILE,
@@ -17,19 +19,23 @@ import {
 } from './support/deploy';
 import { samplesOf } from './support/metrics';
 import { ROOT } from './support/models';
+import { RedisServer, redisProgram } from './support/redis-server';
 
 interface Service {
   image: string;
   build?: { context: string; dockerfile: string };
   command?: string[];
   environment?: Record<string, string>;
-  ports: string[];
+  ports?: string[];
   volumes: string[];
-  healthcheck?: { test: string[] };
+  healthcheck?: { test: string[] } | { disable: true };
+  profiles?: string[];
   stop_grace_period?: string;
 }
 
-const compose: { services: Record<string, Service>; volumes: object } = parse(readDeployed('compose.yaml'));
+const compose: { services: Record<string, Service>; volumes: object } = parse(readDeployed('compose.yaml'), {
+  merge: true,
+});
 const service = (name: string) => compose.services[name] as Service;
 
 describe('compose.yaml', () => {
@@ -47,15 +53,15 @@ describe('compose.yaml', () => {
         mode: 'ro',
       });
     }
-    const names = mounts.filter(([source]) => !source.startsWith('.')).map(([source]) => source);
-    expect(names.sort()).toEqual(Object.keys(compose.volumes).sort());
+    const names = new Set(mounts.filter(([source]) => !source.startsWith('.')).map(([source]) => source));
+    expect([...names].sort()).toEqual(Object.keys(compose.volumes).sort());
   });
 
   test('pins every image, opens ports to this machine alone, and asks each service for its health', () => {
     for (const [name, { image, build, ports, healthcheck }] of Object.entries(compose.services)) {
       if (build === undefined)
         expect({ name, image }).toEqual({ name, image: expect.stringMatching(/:v?\d+\.\d+\.\d+/) });
-      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+      for (const port of ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:/);
       const isAsked =
         healthcheck !== undefined || (build !== undefined && DOCKERFILE.includes('HEALTHCHECK'));
       expect({ name, isAsked }).toEqual({ name, isAsked: true });
@@ -65,7 +71,7 @@ describe('compose.yaml', () => {
   });
 
   test('starts a server that answers, with the metrics that it is scraped for', async () => {
-    const { command = [], ports, stop_grace_period = '' } = service('server');
+    const { command = [], ports = [], stop_grace_period = '' } = service('server');
     expect(valueAfter(command, '--host')).toBe('0.0.0.0');
     expect(Number.parseInt(stop_grace_period, 10) * 1000).toBeGreaterThan(
       Number(valueAfter(command, '--drain-ms')),
@@ -85,7 +91,7 @@ describe('compose.yaml', () => {
   test('shows Grafana where Prometheus is, and our dashboard', () => {
     const [datasource] = parse(readDeployed('grafana/provisioning/datasources/prometheus.yaml')).datasources;
     const { hostname, port } = new URL(datasource.url);
-    expect(service(hostname).ports[0]).toMatch(new RegExp(`:${port}$`));
+    expect(service(hostname).ports?.[0]).toMatch(new RegExp(`:${port}$`));
     const [provider] = parse(readDeployed('grafana/provisioning/dashboards/crossrank.yaml')).providers;
     const dashboard = `${provider.options.path}/crossrank.json`;
     const { volumes, environment } = service('grafana');
@@ -95,6 +101,25 @@ describe('compose.yaml', () => {
     expect(templating.list[0]).toMatchObject({ name: 'datasource', query: datasource.type });
     const scraped = parse(readDeployed('prometheus/compose.yml')).global.scrape_interval;
     expect(datasource.jsonData.timeInterval).toBe(scraped);
+  });
+
+  test('has a worker for who asks for one, with the Redis that is there and the packages that it needs', async () => {
+    const { command = [], environment, profiles } = service('worker');
+    expect(profiles).toEqual(['bulk']);
+    const { hostname, port } = new URL(environment?.REDIS_URL as string);
+    expect(service(hostname).ports?.[0]).toMatch(new RegExp(`:${port}$`));
+    for (const { name } of BULK_PEERS) expect(DOCKERFILE).toMatch(new RegExp(`npm install .*\\b${name}\\b`));
+    const program = redisProgram();
+    if ('reason' in program) throw new Error(program.reason);
+    const redis = await RedisServer.start(program);
+    const worker = new CliProcess(command, { env: { REDIS_URL: redis.url } });
+    await worker.says(/^ready/m);
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended()).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^ready: crossrank-mini/),
+    });
+    await redis.kill();
   });
 
   test('keeps what Redis is given', () => {

@@ -54,8 +54,8 @@ export class BulkWorker {
       maxStalledCount: MAX_STALLED,
       runRetryDelay: 500,
     });
-    // The link says when Redis has gone; a chunk whose lock was lost meanwhile is done by whoever has it now.
-    this.#worker.on('error', () => undefined);
+    // It goes on. The link says when Redis has gone; a chunk whose lock was lost meanwhile is done by whoever has it now.
+    this.#worker.on('error', (error) => link.notice(error));
     this.#worker.on('failed', () => this.done.failed++);
   }
 

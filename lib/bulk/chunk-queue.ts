@@ -71,7 +71,7 @@ export class ChunkQueue {
 
   /**
    * Adds a chunk, or takes up the one that is there already, and waits for its answer.
-   * @throws ChunkFailure; with the signal's reason
+   * @throws ChunkFailure; CrossrankError with `ERR_REDIS`; with the signal's reason
    */
   async answer(id: string, chunk: Chunk, signal: AbortSignal): Promise<ChunkAnswer> {
     const answered = new Promise<ChunkAnswer>((resolve, reject) =>
@@ -79,7 +79,7 @@ export class ChunkQueue {
     );
     answered.catch(() => undefined);
     try {
-      await orAbort(this.#add(id, chunk), signal);
+      await orAbort(this.#link.orFail(this.#add(id, chunk)), signal);
       return await orAbort(answered, signal);
     } finally {
       this.#awaited.delete(id);
@@ -122,7 +122,7 @@ export class ChunkQueue {
   readonly #reconcileSoon = (): void => {
     if (this.#link.isGone || this.#reconciling !== undefined) return;
     this.#reconciling = this.#reconcile()
-      .catch(() => undefined) // Redis has gone again; the next time does it
+      .catch((error) => this.#link.notice(error)) // the next time does it
       .finally(() => {
         this.#reconciling = undefined;
       });

@@ -1,7 +1,9 @@
 import { type Peer, requirePeer } from '../integrations/peer';
 
-const BULLMQ: Peer = { name: 'bullmq', versions: '6', install: '6', accepts: (major) => major === 6 };
-const IOREDIS: Peer = { name: 'ioredis', versions: '6', install: '6', accepts: (major) => major === 6 };
+export const BULK_PEERS: readonly Peer[] = [
+  { name: 'bullmq', versions: '6', install: '6', accepts: (major) => major === 6 },
+  { name: 'ioredis', versions: '6', install: '6', accepts: (major) => major === 6 },
+];
 
 /**
  * The rest of this folder loads both packages as it is loaded, so ask this first.
@@ -9,6 +11,5 @@ const IOREDIS: Peer = { name: 'ioredis', versions: '6', install: '6', accepts: (
  * @throws CrossrankError with `ERR_MISSING_PACKAGE` or `ERR_PACKAGE_VERSION`
  */
 export function requireBulkPeers(command: string): void {
-  requirePeer(command, BULLMQ);
-  requirePeer(command, IOREDIS);
+  for (const peer of BULK_PEERS) requirePeer(command, peer);
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Redis } from 'ioredis';
 import { orAbort } from '../deadline';
 import { CrossrankError } from '../errors';
@@ -14,7 +15,7 @@ export interface RedisLinkOptions {
 const FIRST_WAIT_MS = 10_000;
 const MAX_RETRY_MS = 2000;
 const FIRST_RETRY_MS = 50;
-const WRONG_LOGIN = /\b(NOAUTH|WRONGPASS|NOPERM)\b|invalid (username-)?password/i;
+const WRONG_LOGIN = /^(NOAUTH|WRONGPASS)\b|invalid (username-)?password/i;
 
 /**
  * A connection to Redis that comes back by itself: what is asked meanwhile waits. `failed` is aborted with `ERR_REDIS` when
@@ -26,6 +27,7 @@ export class RedisLink {
   readonly place: string;
   readonly #options: RedisLinkOptions;
   readonly #failed = new AbortController();
+  readonly #noticed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #wasReady = false;
   #isGone = false;
@@ -34,6 +36,7 @@ export class RedisLink {
 
   private constructor(options: RedisLinkOptions) {
     this.#options = options;
+    setMaxListeners(0, this.failed); // all that is asked meanwhile listens
     this.place = placeOf(options.url);
     this.client = new Redis(options.url, {
       maxRetriesPerRequest: null, // as BullMQ asks
@@ -73,10 +76,27 @@ export class RedisLink {
     return this.#isGone;
   }
 
-  /** What was asked of Redis, or its failure, whichever comes first. */
+  /**
+   * What was asked of Redis, or its failure, whichever comes first.
+   * @throws CrossrankError with `ERR_REDIS`, also for what Redis refuses
+   */
   async orFail<T>(answer: Promise<T>): Promise<T> {
     answer.catch(() => undefined); // it may fail after the connection has
-    return orAbort(answer, this.failed);
+    try {
+      return await orAbort(answer, this.failed);
+    } catch (error) {
+      if (isRefusal(error)) throw this.#errorOf(this.#refused(error), error);
+      throw error;
+    }
+  }
+
+  /** Tells what Redis refuses to something that tries again by itself: once each kind. */
+  notice(error: unknown): void {
+    if (!isRefusal(error)) return;
+    const [kind = ''] = error.message.split(' ');
+    if (this.#noticed.has(kind)) return;
+    this.#noticed.add(kind);
+    this.#options.say(this.#refused(error));
   }
 
   close(): void {
@@ -102,10 +122,14 @@ export class RedisLink {
 
   #onError(error: Error): void {
     this.#cause = error;
-    if (!WRONG_LOGIN.test(error.message)) return;
-    this.#fail(
-      `Redis at ${this.place} refused the login; put the user and password into REDIS_URL, as redis://USER:PASSWORD@HOST`,
-    );
+    if (WRONG_LOGIN.test(error.message)) this.#fail(this.#refused(error));
+  }
+
+  #refused({ message }: Error): string {
+    if (WRONG_LOGIN.test(message)) {
+      return `Redis at ${this.place} refused the login; put the user and password into REDIS_URL, as redis://USER:PASSWORD@HOST`;
+    }
+    return `Redis at ${this.place} refuses: ${message.replace(/\.$/, '')}; put that right, and run the same command again: nothing is lost`;
   }
 
   #waitFor(ms: number): void {
@@ -120,7 +144,11 @@ export class RedisLink {
   }
 
   #fail(message: string): void {
-    if (!this.#closed) this.#failed.abort(new CrossrankError('ERR_REDIS', message, { cause: this.#cause }));
+    if (!this.#closed) this.#failed.abort(this.#errorOf(message, this.#cause));
+  }
+
+  #errorOf(message: string, cause: unknown): CrossrankError {
+    return new CrossrankError('ERR_REDIS', message, { cause });
   }
 
   /** Redis that makes room by forgetting forgets jobs as well. They are added again, which costs their work. */
@@ -133,6 +161,11 @@ export class RedisLink {
         'run: redis-cli config set maxmemory-policy noeviction',
     );
   }
+}
+
+/** Whether it is an answer of Redis, such as that its memory is full, and not a connection that ended. */
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
 }
 
 function placeOf(text: string): string {

@@ -177,10 +177,10 @@ function inputsOf(way: Way, path: string, { corpus, queries }: Values): string[]
 
 /** What tells whether a file is still the one that was begun with. */
 async function factsOf(path: string): Promise<SubmitTask['inputs'][number]> {
-  const { size, mtimeMs } = await stat(path).catch((cause) => {
+  const { size, mtime } = await stat(path).catch((cause) => {
     throw unreadable(path, cause);
   });
-  return { path: resolve(path), bytes: size, changed: mtimeMs };
+  return { path: resolve(path), bytes: size, changed: mtime };
 }
 
 function readRun(values: Values, run: string): SubmitTask['run'] {

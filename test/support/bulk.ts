@@ -43,8 +43,11 @@ export interface AnswerLine {
 }
 
 /** What the library itself answers to such lines; those that are no question are left out. */
-export async function expectedAnswers(lines: readonly (Question | string)[]): Promise<AnswerLine[]> {
-  await using reranker = await Reranker.load(MODEL, { precision: 'fp32', cache: false, profile: false });
+export async function expectedAnswers(
+  lines: readonly (Question | string)[],
+  model: string = MODEL,
+): Promise<AnswerLine[]> {
+  await using reranker = await Reranker.load(model, { precision: 'fp32', cache: false, profile: false });
   return await Promise.all(
     lines.flatMap((line, i) =>
       typeof line === 'string'

@@ -1,13 +1,15 @@
 import { copyFile, type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { CrossrankError } from '../../errors';
 import { formatOf, parseJsonEntry, parseTrecRun } from '../../evaluation/line-formats';
+import { parseObject } from '../../files/json-lines';
 import { blocksOf, linesOfBlock, readChunks } from '../../files/lines';
 import { syncFolderOf } from '../../files/sync-folder';
 import { type NativeFileLock, nativeBinding } from '../../native/binding';
+import { differencesOf, type MadeWith } from '../made-with';
 
 export interface RunOutputOptions {
-  /** What the ranking depends on, in one string: lines that were made with other options are not gone on with. */
-  madeWith: string;
+  /** What the ranking depends on: lines that were made with other options are not gone on with. */
+  madeWith: MadeWith;
   /** Begins anew, whatever is there. */
   restart: boolean;
 }
@@ -43,7 +45,7 @@ export class RunOutput {
       if (restart) await rm(partial, { force: true });
       else await takeUp(path, madeWith);
       const kept = restart ? 0 : await endOfFinished(partial, true);
-      await writeFile(recipeOf(path), madeWith);
+      await writeFile(recipeOf(path), JSON.stringify(madeWith));
       const handle = await open(partial, 'a');
       await handle.truncate(kept);
       return new RunOutput(path, lock, handle, kept);
@@ -94,13 +96,13 @@ function recipeOf(path: string): string {
 }
 
 /** Makes the partial file of an earlier one that is whole, where there is only that. */
-async function takeUp(path: string, madeWith: string): Promise<void> {
+async function takeUp(path: string, madeWith: MadeWith): Promise<void> {
   if (await exists(partialOf(path))) {
-    const earlier = await readFile(recipeOf(path), 'utf8').catch(() => undefined);
-    if (earlier === undefined || earlier === madeWith) return;
+    const earlier = parseObject(await readFile(recipeOf(path), 'utf8').catch(() => ''));
+    const different = earlier && differencesOf(earlier, madeWith);
+    if (different === undefined) return;
     throw refusal(
-      `${partialOf(path)} was made with other options: ${earlier}, and now they are ${madeWith}; repeat those, ` +
-        'begin anew with --restart, or name another --output',
+      `${partialOf(path)} was begun with ${different}; make it so again, begin anew with --restart, or name another --output`,
     );
   }
   if (!(await exists(path))) return;

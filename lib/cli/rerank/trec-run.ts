@@ -7,6 +7,7 @@ import type { Reranker } from '../../reranker';
 import { inOrder } from '../in-order';
 import { openSource } from '../input/source';
 import { INTERRUPTED } from '../interrupt';
+import { byFlag } from '../made-with';
 import type { Progress } from '../progress';
 import { type RunGroup, runGroups } from './run-groups';
 import { partialOf, RunOutput } from './run-output';
@@ -52,7 +53,7 @@ export async function rerankRun(
   const { model, precision } = reranker.info();
   const { signal: _, ...options } = task.options;
   const { initialK, tag, unknown } = task;
-  const madeWith = JSON.stringify({ model, precision, initialK, tag, unknown, ...options });
+  const madeWith = { model, ...byFlag({ precision, initialK, tag, unknown, ...options }) };
   const output = await RunOutput.open(task.output, { madeWith, restart: task.restart });
   return await new RunReranking(reranker, task, texts, output, progress).all(signal);
 }

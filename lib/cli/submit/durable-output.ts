@@ -4,6 +4,7 @@ import { CrossrankError } from '../../errors';
 import { parseObject } from '../../files/json-lines';
 import { syncFolderOf } from '../../files/sync-folder';
 import { type NativeFileLock, nativeBinding } from '../../native/binding';
+import { differencesOf, type MadeWith } from '../made-with';
 
 /** What was done up to a chunk, and how far the files go with it. */
 export interface Position {
@@ -22,8 +23,7 @@ export interface Position {
 interface Beginning {
   /** What the jobs of this submission are called. */
   submission: string;
-  /** All that the results depend on, in one string. */
-  madeWith: string;
+  madeWith: MadeWith;
 }
 
 const START: Position = {
@@ -68,15 +68,15 @@ export class DurableOutput {
    * @param fresh - makes the name of a submission that begins
    * @throws CrossrankError with `ERR_OUTPUT`
    */
-  static async open(path: string, madeWith: string, fresh: () => string): Promise<DurableOutput> {
+  static async open(path: string, madeWith: MadeWith, fresh: () => string): Promise<DurableOutput> {
     const lock = await lockOf(path);
     try {
       const earlier = await readJournal(path);
-      if (earlier !== undefined && earlier.beginning.madeWith !== madeWith) {
+      const different = earlier && differencesOf(earlier.beginning.madeWith, madeWith);
+      if (different !== undefined) {
         throw new CrossrankError(
           'ERR_OUTPUT',
-          `${partialOf(path)} was begun with ${earlier.beginning.madeWith}, and now it is ${madeWith}; repeat those ` +
-            'options, begin anew with --restart, or name another --output',
+          `${partialOf(path)} was begun with ${different}; make it so again, begin anew with --restart, or name another --output`,
         );
       }
       if (earlier !== undefined) await takeBack(path);

@@ -7,6 +7,7 @@ import { CrossrankError } from '../../errors';
 import type { RerankOptions } from '../../options';
 import { NPY_HEADER_BYTES, npyHeader, type VectorFormat } from '../embed/vector-writer';
 import type { TextFormat } from '../input/texts';
+import { byFlag, type MadeWith } from '../made-with';
 import type { Progress } from '../progress';
 import { RunTexts, type RunTextsTask } from '../rerank/run-texts';
 import { DurableOutput, errorsOf, type Position } from './durable-output';
@@ -22,7 +23,7 @@ export interface SubmitTask {
   output: string;
   /** Of the input. */
   bytes: number;
-  inputs: { path: string; bytes: number; changed: number }[];
+  inputs: { path: string; bytes: number; changed: Date }[];
   restart: boolean;
   queue: string;
   redis: { url: string; waitMs: number };
@@ -164,15 +165,20 @@ function rerankOptionsOf({
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-function madeWith(task: SubmitTask, identity: Identity): string {
+function madeWith(task: SubmitTask, identity: Identity): MadeWith {
   const { way, inputs, chunkPairs, fields, documents, rerank, run, embed } = task;
   const { unknown, initialK, tag } = run;
+  const { options, format, inputFormat } = embed;
   const own = {
-    batch: { fields, documents, ...rerank },
+    batch: { ...fields, noDocuments: !documents, ...rerank },
     run: { unknown, initialK, tag, ...rerank },
-    texts: { fields, ...embed },
+    texts: { ...fields, ...options, format, inputFormat },
   }[way];
-  return JSON.stringify({ model: describe(identity), stamp: stampOf(identity), inputs, chunkPairs, ...own });
+  return {
+    model: `${describe(identity)} ${stampOf(identity)}`,
+    input: inputs.map(({ path, bytes, changed }) => `${path}, ${bytes} bytes of ${changed.toISOString()}`),
+    ...byFlag({ chunk: chunkPairs, ...own }),
+  };
 }
 
 /** For people. */
