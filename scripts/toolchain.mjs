@@ -81,12 +81,17 @@ function checkNpm() {
   return checkVersion('npm', ADVICE.npm, 'npm', minimum);
 }
 
-const COMPILERS = { clang: { name: 'clang++', minimum: [10, 0] }, gcc: { name: 'g++', minimum: [9, 0] } };
+/** On x64, the first that know AMX and AVX-VNNI, for which some kernels are compiled. */
+const COMPILERS =
+  process.arch === 'x64'
+    ? { clang: { name: 'clang++', minimum: [12, 0] }, gcc: { name: 'g++', minimum: [11, 0] } }
+    : { clang: { name: 'clang++', minimum: [10, 0] }, gcc: { name: 'g++', minimum: [9, 0] } };
 
 function checkCompiler() {
   // CMake finds Visual Studio by itself, which is on no PATH.
   if (process.platform === 'win32') return undefined;
-  const needed = 'g++ 9 or clang++ 10 or newer (C++17)';
+  const { gcc, clang } = COMPILERS;
+  const needed = `${gcc.name} ${gcc.minimum[0]} or ${clang.name} ${clang.minimum[0]} or newer (C++17)`;
   const given = process.env.CXX?.trim();
   const commands = given ? [given] : ['c++', 'g++', 'clang++'];
   for (const command of commands) {
@@ -94,7 +99,7 @@ function checkCompiler() {
     const [program, ...options] = command.split(/\s+/);
     const text = run(program, [...options, '--version']);
     if (text === undefined) continue;
-    const { name, minimum } = /clang/i.test(text) ? COMPILERS.clang : COMPILERS.gcc;
+    const { name, minimum } = /clang/i.test(text) ? clang : gcc;
     const version = parseVersion(text.replace(/\([^)]*\)/g, '')); // "c++ (Debian 12.2.0-14) 12.2.0"
     if (version && atLeast(version, minimum)) return undefined;
     const found = version ? `${name} ${version.join('.')}` : `unknown (${command} tells no version)`;
