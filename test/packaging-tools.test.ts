@@ -66,7 +66,7 @@ onPosix('the set-up of a fresh checkout', () => {
       'clang++ 9.0.1',
       `clang++ ${isX64 ? 12 : 10} `,
     ],
-    ...(isX64 ? [['C++ compiler', { 'c++': 'c++ (GCC) 10.5.0' }, 'g++ 10.5.0', 'g++ 11 '] as const] : []),
+    ['C++ compiler', { 'c++': `c++ (GCC) ${isX64 ? '10.5.0' : '8.5.0'}` }, 'g++ ', `g++ ${isX64 ? 11 : 9} `],
     ['Rust (cargo)', { cargo: 'cargo 1.70.0 (ec8a8a0ca 2023-04-25)' }, '1.70.0', '1.85'],
     ['Rust (rustc)', { rustc: 'rustc 1.70.0 (90c541806 2023-05-31)' }, '1.70.0', '1.85'],
     ['npm', { npm: '6.14.4' }, '6.14.4', '9.0'],
