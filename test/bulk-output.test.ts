@@ -51,10 +51,19 @@ test('a results file that cannot be written is told, and the same command goes o
   const args = ['--batch', batchFile(FEW), '--output', output];
   const refused = await submit(...args).ended();
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/^ERR_OUTPUT: .*answers\.jsonl/);
+  expect(refused.stderr).toMatch(
+    /^ERR_OUTPUT: .*answers\.jsonl cannot be written \(EISDIR\); name a file, and run the same/,
+  );
   rmSync(`${output}.partial`, { recursive: true });
   expect((await submit(...args).ended()).code).toBe(0);
   expect(readLines(output)).toEqual(await expectedAnswers(FEW));
+});
+
+test('a folder that is not there is told before anything is sent', async () => {
+  const output = join(temporaryFolder(), 'none', 'answers.jsonl');
+  const { code, stderr } = await submit('--batch', batchFile(FEW), '--output', output).ended();
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^ERR_OUTPUT: .*answers\.jsonl cannot be written \(ENOENT\); make its folder/);
 });
 
 const testLimit = process.platform === 'linux' ? test : test.skip;
@@ -69,7 +78,7 @@ testLimit('a write that fails in the middle keeps what was done, and the same co
   const { code, stderr } = await first.ended();
   expect(code).toBe(1);
   expect(stderr).toMatch(
-    /^ERR_OUTPUT: .*answers\.jsonl cannot be written \(EFBIG\); make room .*run the same command/,
+    /^ERR_OUTPUT: .*answers\.jsonl cannot be written \(EFBIG\); raise the limit .*run the same command/,
   );
   expect(existsSync(output)).toBe(false);
   const again = await submit(...args).ended();

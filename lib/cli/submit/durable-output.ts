@@ -288,13 +288,24 @@ async function openCut(path: string, bytes: number): Promise<FileHandle> {
   return handle;
 }
 
+/** What to do about a file that cannot be written, by the code of the error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT: 'make its folder',
+  ENOTDIR: 'name a file in a folder',
+  EISDIR: 'name a file',
+  ENOSPC: 'make room',
+  EDQUOT: 'make room',
+  EFBIG: 'raise the limit of file sizes (ulimit -f)',
+};
+
 function unwritable(path: string, error: unknown): unknown {
   if (error instanceof CrossrankError) return error;
   const { code = String(error) } = error as NodeJS.ErrnoException;
+  const advice = ADVICE[code] ?? 'give this user the right to write there';
   return new CrossrankError(
     'ERR_OUTPUT',
-    `${path} cannot be written (${code}); make room or give this user the right to write there, and run the same command ` +
-      'again: what was done is kept, and it goes on from there',
+    `${path} cannot be written (${code}); ${advice}, and run the same command again: what was done is kept, and it goes on ` +
+      'from there',
     { cause: error },
   );
 }
