@@ -18,9 +18,7 @@ test.each([
 });
 
 test('both sides answer as many pairs, through a real Redis', async () => {
-  const program = redisProgram();
-  if ('reason' in program) throw new Error(program.reason);
-  const redis = await RedisServer.start(program);
+  const redis = await RedisServer.start(redisProgram());
   const json = join(temporaryFolder(), 'out.json');
   try {
     const small = ['--shape', 'tiny', '--pairs', '400', '--rounds', '2', '--workers', '1', '--threads', '1'];

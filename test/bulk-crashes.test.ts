@@ -20,9 +20,6 @@ import { DyingWorkers } from './support/dying-workers';
 import { temporaryFolder } from './support/models';
 import { RedisServer, redisProgram } from './support/redis-server';
 
-const program = redisProgram();
-if ('reason' in program) throw new Error(program.reason);
-
 const QUESTIONS = questions(1500);
 const CHUNK = 64;
 let expected: AnswerLine[];
@@ -32,7 +29,7 @@ const workers: CliProcess[] = [];
 const watching: QueueEvents[] = [];
 
 beforeAll(async () => {
-  redis = await RedisServer.start(program);
+  redis = await RedisServer.start(redisProgram());
   expected = await expectedAnswers(QUESTIONS);
   input = batchFile(QUESTIONS);
 });

@@ -17,16 +17,13 @@ import { CliProcess } from './support/cli-process';
 import { fixture, temporaryFolder } from './support/models';
 import { RedisServer, redisProgram } from './support/redis-server';
 
-const program = redisProgram();
-if ('reason' in program) throw new Error(program.reason);
-
 const QUESTIONS = questions(600);
 const FEW = QUESTIONS.slice(0, 40);
 let redis: RedisServer;
 const workers: CliProcess[] = [];
 
 beforeAll(async () => {
-  redis = await RedisServer.start(program);
+  redis = await RedisServer.start(redisProgram());
   workers.push(await startWorker(redis.url));
   const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32', '--threads', '1'];
   const embedding = new CliProcess(['worker', '--embed', ...model], { env: { REDIS_URL: redis.url } });

@@ -19,9 +19,6 @@ import { CliProcess } from './support/cli-process';
 import { fixture, temporaryFolder } from './support/models';
 import { RedisServer, redisProgram } from './support/redis-server';
 
-const program = redisProgram();
-if ('reason' in program) throw new Error(program.reason);
-
 const QUESTIONS = questions(40);
 let redis: RedisServer;
 let reranking: CliProcess;
@@ -33,7 +30,7 @@ const embedWorker = (url: string) => {
 };
 
 beforeAll(async () => {
-  redis = await RedisServer.start(program);
+  redis = await RedisServer.start(redisProgram());
   reranking = await startWorker(redis.url);
   embedding = embedWorker(redis.url);
   await embedding.says(/^ready/m);
@@ -145,7 +142,7 @@ test('a Redis that is not there is told with its place, and without its password
 });
 
 test('a Redis that asks for a password is told apart from one that is away, and takes it from the address', async () => {
-  const guarded = await RedisServer.start(program, ['--requirepass', 'open-sesame']);
+  const guarded = await RedisServer.start(redisProgram(), ['--requirepass', 'open-sesame']);
   const args = ['--batch', batchFile(QUESTIONS.slice(0, 8)), '--output', newOutput(), '--redis-wait', '60'];
   const urlWith = (login: string) => guarded.url.replace('//', `//${login}@`);
   for (const url of [guarded.url, urlWith(':wrong-word'), urlWith('nobody:open-sesame')]) {

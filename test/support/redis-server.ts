@@ -27,24 +27,28 @@ export interface RedisProgram {
 
 /**
  * redis-server of Debian: fetched, and not installed.
- * @returns why not, where it cannot be had
+ * @throws why not, where it cannot be had
  */
-export function redisProgram(): RedisProgram | { reason: string } {
-  const tools = debianPackage('redis-tools'); // redis-server is a link to a program of this package
-  if ('reason' in tools) return tools;
+export function redisProgram(): RedisProgram {
+  const tools = fetched('redis-tools'); // redis-server is a link to a program of this package
   const path = join(tools.folder, 'usr/bin/redis-check-rdb');
   const libraries: string[] = [];
   for (const [, name = ''] of spawnSync('ldd', [path], { encoding: 'utf8' }).stdout.matchAll(
     /(\S+) => not found/g,
   )) {
-    const library = debianPackage(LIBRARIES[name] ?? name);
-    if ('reason' in library) return library;
+    const library = fetched(LIBRARIES[name] ?? name);
     const usr = join(library.folder, 'usr/lib');
     for (const folder of readdirSync(usr)) {
       if (existsSync(join(usr, folder, name))) libraries.push(join(usr, folder));
     }
   }
   return { path, libraries };
+}
+
+function fetched(name: string): { folder: string } {
+  const found = debianPackage(name);
+  if ('reason' in found) throw new Error(found.reason);
+  return found;
 }
 
 const POLL_MS = 20;
