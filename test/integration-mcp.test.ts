@@ -174,14 +174,26 @@ describe.each(['stdio', 'HTTP'])('over %s', (transport) => {
   });
 });
 
+/** What comes over the wire: the client's own callback misses what arrives in one piece with the result. */
+function progressOf({ transport }: McpClient): unknown[] {
+  const progress: unknown[] = [];
+  const receive = transport?.onmessage;
+  if (transport === undefined || receive === undefined) throw new Error('the client is not connected');
+  transport.onmessage = (message) => {
+    if ('method' in message && message.method === 'notifications/progress') progress.push(message.params);
+    receive(message);
+  };
+  return progress;
+}
+
 test('documents stay in the store file; --read-only leaves index out', async () => {
   const store = join(temporaryFolder(), 'notes.store');
   const writer = await overStdio([CLI, 'mcp', '--store', store]);
-  const progress: unknown[] = [];
+  const progress = progressOf(writer);
   await writer.callTool({ name: 'index', arguments: { documents } }, undefined, {
-    onprogress: (state) => progress.push(state),
+    onprogress: () => undefined,
   });
-  expect(progress).toEqual([{ progress: 3, total: 3 }]);
+  expect(progress).toEqual([{ progress: 3, total: 3, progressToken: expect.anything() }]);
   const second = await runCli(['mcp', '--store', store]);
   expect(second).toMatchObject({ status: 1, stdout: '', stderr: expect.stringMatching(/^ERR_STORE: /) });
   await writer.close();
