@@ -9,12 +9,13 @@ import {
   expectedAnswers,
   questions,
   readLines,
+  startEmbedWorker,
   startSubmit,
   startWorker,
   written,
 } from './support/bulk';
-import { CliProcess } from './support/cli-process';
-import { fixture, temporaryFolder } from './support/models';
+import type { CliProcess } from './support/cli-process';
+import { temporaryFolder } from './support/models';
 import { RedisServer, redisProgram } from './support/redis-server';
 
 const QUESTIONS = questions(600);
@@ -24,11 +25,7 @@ const workers: CliProcess[] = [];
 
 beforeAll(async () => {
   redis = await RedisServer.start(redisProgram());
-  workers.push(await startWorker(redis.url));
-  const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32', '--threads', '1'];
-  const embedding = new CliProcess(['worker', '--embed', ...model], { env: { REDIS_URL: redis.url } });
-  workers.push(embedding);
-  await embedding.says(/^ready/m);
+  workers.push(await startWorker(redis.url), await startEmbedWorker(redis.url));
 });
 
 afterAll(async () => {
@@ -63,8 +60,8 @@ test('a folder that is not there is told before anything is sent', async () => {
   expect(stderr).toMatch(/^ERR_OUTPUT: .*answers\.jsonl cannot be written \(ENOENT\); make its folder/);
 });
 
-const testLimit = process.platform === 'linux' ? test : test.skip;
-testLimit('a write that fails in the middle keeps what was done, and the same command goes on', async () => {
+const onLinux = process.platform === 'linux' ? test : test.skip;
+onLinux('a write that fails in the middle keeps what was done, and the same command goes on', async () => {
   const output = newOutput();
   const args = ['--batch', batchFile(QUESTIONS), '--output', output, '--chunk', '16', '--in-flight', '4'];
   const first = submit(...args);
@@ -101,13 +98,19 @@ test('what was begun is gone on with as it was, or begun anew', async () => {
   expect(refused.stderr).toMatch(
     /^ERR_OUTPUT: .*answers\.jsonl\.partial was begun with --chunk 16 \(now 32\), --top-k 3 \(now not given\); make it so again, begin anew with --restart/,
   );
+  const journal = readFileSync(`${output}.journal`);
+  writeFileSync(`${output}.journal`, '{}\n');
+  const broken = await submit(...args).ended();
+  expect(broken.code).toBe(1);
+  expect(broken.stderr).toMatch(/^ERR_OUTPUT: .* was begun with model not given \(now bert .*--restart/);
+  writeFileSync(`${output}.journal`, journal);
   writeFileSync(input, `${JSON.stringify({ query: 'mars', documents: ['a'] })}\n`);
   const changed = await submit(...args).ended();
   expect(changed.code).toBe(1);
   expect(changed.stderr).toMatch(
     /was begun with input .*batch\.jsonl, \d+ bytes of .*\(now .*batch\.jsonl, 35 bytes of /,
   );
-  expect(readFileSync(`${output}.partial`).equals(partial)).toBe(true); // neither has touched it
+  expect(readFileSync(`${output}.partial`).equals(partial)).toBe(true); // none has touched it
 
   const anew = await submit(...args, '--restart').ended();
   expect(anew.code).toBe(0);

@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../bench/free-port';
 import {
   type AnswerLine,
   batchFile,
@@ -10,10 +11,10 @@ import {
   MODEL,
   questions,
   readLines,
+  startEmbedWorker,
   startSubmit,
   startWorker,
 } from './support/bulk';
-import { freePort } from './support/child-server';
 import { runCli } from './support/cli';
 import { CliProcess } from './support/cli-process';
 import { fixture, temporaryFolder } from './support/models';
@@ -24,16 +25,10 @@ let redis: RedisServer;
 let reranking: CliProcess;
 let embedding: CliProcess;
 
-const embedWorker = (url: string) => {
-  const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32', '--threads', '1'];
-  return new CliProcess(['worker', '--embed', ...model], { env: { REDIS_URL: url } });
-};
-
 beforeAll(async () => {
   redis = await RedisServer.start(redisProgram());
   reranking = await startWorker(redis.url);
-  embedding = embedWorker(redis.url);
-  await embedding.says(/^ready/m);
+  embedding = await startEmbedWorker(redis.url);
 });
 
 afterAll(async () => {
@@ -76,7 +71,7 @@ test('lines that are wrong are set aside, each alone', async () => {
   }
 });
 
-test('a worker with another model or precision is refused, until it takes the queue over', async () => {
+test('a worker with another model or precision is refused', async () => {
   const start = (...args: string[]) =>
     new CliProcess(['worker', '--queue', 'one-model', '--threads', '1', ...args], {
       env: { REDIS_URL: redis.url },

@@ -217,6 +217,12 @@ describe('a run that was interrupted', () => {
     const { status, stderr } = runCli(rerank(made.run, made.folder, out, '--scores', 'raw'));
     expect(status).toBe(1);
     expect(stderr).toMatch(/out\.trec\.partial was begun with --scores not given \(now raw\); .*--restart/);
+    const recipe = readFileSync(`${out}.partial.json`, 'utf8');
+    writeFileSync(`${out}.partial.json`, recipe.slice(0, -5)); // as a crash leaves it
+    const torn = runCli(rerank(made.run, made.folder, out));
+    expect(torn.status).toBe(1);
+    expect(torn.stderr).toMatch(/was begun with model not given \(now .*--restart/);
+    writeFileSync(`${out}.partial.json`, recipe);
     expect(runCli(rerank(made.run, made.folder, out)).status).toBe(0);
     expect(readFileSync(out, 'utf8')).toBe(whole);
   });

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ChildServer, freePort } from './support/child-server';
+import { freePort } from '../bench/free-port';
+import { ChildServer } from './support/child-server';
 import { chromaCommand } from './support/chroma-server';
 import { ROOT, temporaryFolder } from './support/models';
 

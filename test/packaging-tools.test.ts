@@ -5,7 +5,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { ROOT, temporaryFolder } from './support/models';
 
+/** The first compilers that are new enough, and the last g++ that is not. */
 const isX64 = process.arch === 'x64';
+const OLD_GCC = isX64 ? '10.5.0' : '8.5.0';
+const GCC = `g++ ${isX64 ? 11 : 9} `;
+const CLANG = `clang++ ${isX64 ? 12 : 10} `;
 // Fake tools are shell scripts, and the set-up asks for other tools on Windows.
 const onPosix = process.platform === 'win32' ? describe.skip : describe;
 
@@ -54,19 +58,9 @@ onPosix('the set-up of a fresh checkout', () => {
 
   test.each([
     ['CMake', { cmake: 'cmake version 3.16.3' }, '3.16.3', '3.20'],
-    [
-      'C++ compiler',
-      { 'c++': 'c++ (Ubuntu 8.4.0-1ubuntu1~18.04) 8.4.0' },
-      'g++ 8.4.0',
-      `g++ ${isX64 ? 11 : 9} `,
-    ],
-    [
-      'C++ compiler',
-      { 'c++': 'Debian clang version 9.0.1-16' },
-      'clang++ 9.0.1',
-      `clang++ ${isX64 ? 12 : 10} `,
-    ],
-    ['C++ compiler', { 'c++': `c++ (GCC) ${isX64 ? '10.5.0' : '8.5.0'}` }, 'g++ ', `g++ ${isX64 ? 11 : 9} `],
+    ['C++ compiler', { 'c++': 'c++ (Ubuntu 8.4.0-1ubuntu1~18.04) 8.4.0' }, 'g++ 8.4.0', GCC],
+    ['C++ compiler', { 'c++': 'Debian clang version 9.0.1-16' }, 'clang++ 9.0.1', CLANG],
+    ['C++ compiler', { 'c++': `c++ (GCC) ${OLD_GCC}` }, `g++ ${OLD_GCC}`, GCC],
     ['Rust (cargo)', { cargo: 'cargo 1.70.0 (ec8a8a0ca 2023-04-25)' }, '1.70.0', '1.85'],
     ['Rust (rustc)', { rustc: 'rustc 1.70.0 (90c541806 2023-05-31)' }, '1.70.0', '1.85'],
     ['npm', { npm: '6.14.4' }, '6.14.4', '9.0'],

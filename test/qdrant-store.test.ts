@@ -4,9 +4,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../bench/free-port';
 import { QdrantStore, type QdrantStoreOptions } from '../lib/search/stores/qdrant-store';
 import type { EmbeddingSpace } from '../lib/search/types';
-import { ChildServer, freePort } from './support/child-server';
+import { ChildServer } from './support/child-server';
 import { ROOT } from './support/models';
 import { describeOtherStore } from './support/other-store';
 import { PYTHON, pythonPackage } from './support/python-package';

@@ -1,3 +1,5 @@
+import { objectOf } from '../values';
+
 /** All that the results of a command depend on, by what a user calls it: an option, `model`, `input`. */
 export type MadeWith = Readonly<Record<string, unknown>>;
 
@@ -13,9 +15,11 @@ export function byFlag(options: object): MadeWith {
 
 /**
  * What a run that goes on would do otherwise than it was begun: such as `--top-k 3 (now 5)`.
+ * @param recorded - As it was read from a file: what is no {@link MadeWith} differs in all
  * @returns undefined where nothing differs
  */
-export function differencesOf(earlier: MadeWith, now: MadeWith): string | undefined {
+export function differencesOf(recorded: unknown, now: MadeWith): string | undefined {
+  const earlier: MadeWith = objectOf(recorded);
   const names = [...new Set([...Object.keys(earlier), ...Object.keys(now)])];
   const different = names
     .filter((name) => JSON.stringify(earlier[name]) !== JSON.stringify(now[name]))

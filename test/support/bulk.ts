@@ -80,6 +80,14 @@ export async function startWorker(url: string, args: readonly string[] = []): Pr
   return worker;
 }
 
+/** `crossrank worker --embed` on the small embedder, ready for chunks. */
+export async function startEmbedWorker(url: string): Promise<CliProcess> {
+  const model = ['--model', fixture('bert-embedder'), '--precision', 'fp32', '--threads', '1'];
+  const worker = new CliProcess(['worker', '--embed', ...model], { env: { REDIS_URL: url } });
+  await worker.says(/^ready/m);
+  return worker;
+}
+
 export function startSubmit(url: string, args: readonly string[]): CliProcess {
   return new CliProcess(['submit', ...args, '--json'], { env: { REDIS_URL: url } });
 }

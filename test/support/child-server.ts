@@ -1,12 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort } from '../../bench/free-port';
 
 const START_LIMIT_MS = 30_000;
 const POLL_MS = 50;
-
-export { freePort };
 
 /** A server in a process of its own, on a port that it keeps when it is started again. */
 export class ChildServer {

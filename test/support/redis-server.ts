@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort } from './child-server';
+import { freePort } from '../../bench/free-port';
 import { debianPackage } from './debian-package';
 import { temporaryFolder } from './models';
 

@@ -98,8 +98,8 @@ function recipeOf(path: string): string {
 /** Makes the partial file of an earlier one that is whole, where there is only that. */
 async function takeUp(path: string, madeWith: MadeWith): Promise<void> {
   if (await exists(partialOf(path))) {
-    const earlier = parseObject(await readFile(recipeOf(path), 'utf8').catch(() => ''));
-    const different = earlier && differencesOf(earlier, madeWith);
+    const recipe = await readFile(recipeOf(path), 'utf8').catch(() => undefined);
+    const different = recipe === undefined ? undefined : differencesOf(parseObject(recipe), madeWith);
     if (different === undefined) return;
     throw refusal(
       `${partialOf(path)} was begun with ${different}; make it so again, begin anew with --restart, or name another --output`,
